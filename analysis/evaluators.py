@@ -1,0 +1,68 @@
+"""What the loop evaluates as it goes: the validation loss, and grids of samples."""
+
+from pathlib import Path
+
+import jax
+import ml_collections
+import numpy as np
+from jax.sharding import Mesh
+
+from analysis.grid import make_grid, save_png
+from analysis.sampling import Sampler
+from data.dataset import Dataset
+from models.family import Family
+from models.state import State
+from train import build, sharding
+from train.loop import Evaluator
+
+
+def build_evaluators(
+    config: ml_collections.ConfigDict, family: Family, dataset: Dataset, mesh: Mesh, folder: Path
+) -> list[Evaluator]:
+    """The evaluators of a run, in the order in which they are called."""
+    plan = build.make_plan(config, dataset.info.sizes["train"])
+    evaluators = []
+    if plan.eval_every and dataset.info.sizes.get("val"):
+        evaluators.append(Evaluator("val", plan.eval_every, validation(config, family, dataset, mesh)))
+    evaluators.append(Evaluator("samples", plan.preview_every, preview(config, family, dataset, folder, plan.total)))
+    return evaluators
+
+
+def validation(config, family: Family, dataset: Dataset, mesh: Mesh):
+    """Means of `family.eval_step` over the validation split; the same draws at every call."""
+    step = build.jit_eval_step(family, mesh, build.root_key(config.seed, "eval"))
+    limit = config.eval.max_images or dataset.info.sizes["val"]
+    # Padded batches have one shape, and every device gets its share of them.
+    size = -(-min(config.eval.batch_size, limit) // mesh.size) * mesh.size
+
+    def evaluate(state: State, at: int):
+        sums: dict[str, float] = {}
+        count = 0.0
+        for index, batch in enumerate(dataset.epoch("val", size)):
+            if index * size >= limit:
+                break
+            values = step(state, sharding.put_batch(batch, mesh))
+            for name, value in jax.device_get(values).items():
+                sums[name] = sums.get(name, 0.0) + float(np.sum(value * batch["weight"]))
+            count += float(np.sum(batch["weight"]))
+        return {name: total / count for name, total in sums.items()}, {}
+
+    return evaluate
+
+
+def preview(config, family: Family, dataset: Dataset, folder: Path, total: int):
+    """A grid of samples with labels of the training split's own distribution; the last one is larger."""
+    sampler = Sampler(family, config.sample.to_dict(), dataset.info.bits)
+
+    def evaluate(state: State, step: int):
+        n = config.eval.final_images if step == total else config.eval.preview_images
+        if not n:
+            return {}, {}
+        labels = dataset.sample_labels(n, config.seed)
+        images = sampler.draw(state, labels, config.seed)
+        grid = make_grid(images)
+        if jax.process_index() == 0:
+            save_png(folder / "samples" / f"step_{step:07d}.png", grid, {"step": str(step), "run": config.name})
+        return {}, {"grid": grid}
+
+    return evaluate

@@ -1,0 +1,93 @@
+"""A trained run, opened again without its data: the model, its parameters and what it knows of the dataset."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from data import Info, UserError
+from models.family import Family
+from models.state import State
+from train import build, rundir, sharding
+from train.checkpoint import Checkpointer
+from train.durations import to_steps
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """What `load` returns.
+
+    Attributes:
+      folder: the run directory.
+      config: its config.
+      info: of the dataset it was trained on.
+      family: the model.
+      state: parameters, averages and step of one checkpoint.
+      train_labels: [n, k] labels of the training split, to draw labels from; at most a few thousand rows.
+    """
+
+    folder: Path
+    config: ml_collections.ConfigDict
+    info: Info
+    family: Family
+    state: State
+    train_labels: np.ndarray
+
+    @property
+    def step(self) -> int:
+        return int(self.state.step)
+
+    def sample_options(self, **changes: Any) -> dict[str, Any]:
+        """`config.sample` with changes; None changes nothing.
+
+        Raises:
+          UserError: the family's sampler has no such option.
+        """
+        options = self.config.sample.to_dict()
+        changes = {key: value for key, value in changes.items() if value is not None}
+        for key in changes:
+            if key not in options:
+                raise UserError(f"--{key}: the family {self.config.model.family!r} samples without it; "
+                                f"it has {', '.join(sorted(options))}")  # fmt: skip
+        return options | changes
+
+
+def load(folder: str | Path, checkpoint: str = "") -> Run:
+    """Opens a run directory.
+
+    Args:
+      checkpoint: latest, best, a step's number, or a duration ("75 epochs"); "" is `config.checkpoint.use`.
+
+    Raises:
+      UserError: no run there, or no such checkpoint.
+    """
+    folder = Path(folder)
+    config = rundir.read_config(folder)
+    starts = rundir.read_json(folder / "provenance.json")
+    info = Info.from_dict(starts[-1]["data"])
+    family = build.build_family(config, info)
+    mesh = sharding.make_mesh(config.mesh.fsdp)
+    checkpointer = Checkpointer(folder / "checkpoints", read_only=True)
+    try:
+        step = _find_step(checkpointer, checkpoint or config.checkpoint.use, config, info)
+        state, _ = checkpointer.restore(build.state_shapes(family, info, mesh), step)
+    finally:
+        checkpointer.close()
+    labels = np.load(folder / "train_labels.npy")
+    return Run(folder, config, info, family, state, labels)
+
+
+def _find_step(checkpointer: Checkpointer, name: str, config, info: Info) -> int:
+    if checkpointer.latest_step is None:
+        raise UserError(f"{checkpointer.folder} holds no intact checkpoint; train the run first")
+    if name == "latest":
+        return checkpointer.latest_step
+    if name == "best":
+        best = checkpointer.best_step()
+        if best is None:
+            raise UserError(f"{checkpointer.folder}: no checkpoint has a score; use --checkpoint latest")
+        return best
+    duration = f"{name} steps" if name.isdigit() else name
+    return to_steps(duration, "--checkpoint", config.train.batch_size, info.sizes["train"])

@@ -1,0 +1,118 @@
+"""python -m analysis.sample --run RUN --n 64 [--label pneumonia] [--sampler dpmpp --steps 20 --guidance 2] --out DIR
+
+Writes n PNGs, a grid and samples.npz, each marked as synthetic.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from data import UserError
+from train.cli import guarded
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Draws images from a run; returns the exit status."""
+    args = parse(argv)
+    from analysis.run import load
+
+    run = load(args.run, args.checkpoint)
+    options = run.sample_options(
+        sampler=args.sampler, steps=args.steps, guidance=args.guidance, spacing=args.spacing, eta=args.eta,
+        threshold=args.threshold, variance=args.variance, postprocess=args.postprocess,
+    )  # fmt: skip
+    labels = _labels(args, run)
+    images = _draw(run, options, labels, args)
+    facts = {"run": str(run.folder.name), "step": run.step, "seed": args.seed, "options": options,
+             "dataset": run.info.name, "label_names": run.info.labels}  # fmt: skip
+    write(Path(args.out), images, labels, facts)
+    print(f"{len(images)} synthetic images: {Path(args.out) / 'grid.png'}")
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m analysis.sample", description=__doc__.split("\n\n")[1])
+    parser.add_argument("--run", required=True, help="run directory")
+    parser.add_argument("--n", type=int, default=64, help="number of images")
+    parser.add_argument("--label", help="findings, comma-separated; default: drawn as in the training split")
+    parser.add_argument("--out", required=True, help="folder to write, new or empty")
+    parser.add_argument("--seed", type=int, default=0, help="image i of a seed is always the same")
+    parser.add_argument("--checkpoint", default="", help="latest, best, a step, or a duration kept by the config")
+    parser.add_argument("--batch", type=int, default=64, help="images drawn at once; changes no image")
+    parser.add_argument("--sampler", help="ddpm, ddim, dpmpp, euler, heun, em")
+    parser.add_argument("--steps", type=int, help="steps of the sampler")
+    parser.add_argument("--guidance", type=float, help="s in u + s (c - u); 1 is off")
+    parser.add_argument("--spacing", help="time grid: auto, uniform, karras, logsnr")
+    parser.add_argument("--eta", type=float, help="noise of ddim, 0 to 1")
+    parser.add_argument("--threshold", help="of the denoised image: none, static, dynamic")
+    parser.add_argument("--variance", help="of ddpm: auto, small, large, learned")
+    parser.add_argument("--postprocess", help="none or bilateral_sharpen")
+    args = parser.parse_args(argv)
+    if args.n < 1 or args.batch < 1:
+        raise UserError("--n and --batch must be at least 1")
+    return args
+
+
+def write(out: Path, images: np.ndarray, labels: np.ndarray, facts: dict) -> None:
+    """Writes PNGs, grid.png and samples.npz into `out`, all or nothing.
+
+    Args:
+      images: [n, h, w, c] of uint8 or uint16.
+      labels: [n, k].
+      facts: JSON values that go into every file's metadata.
+
+    Raises:
+      UserError: `out` is there and not empty.
+    """
+    from analysis.grid import SYNTHETIC, make_grid, save_png
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is not empty; give --out another folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        for index, image in enumerate(images):
+            label = [round(float(v), 3) for v in labels[index]]
+            save_png(temporary / f"{index:06d}.png", image, {"facts": json.dumps(facts | {"label": label})})
+        save_png(temporary / "grid.png", make_grid(images), {"facts": json.dumps(facts)})
+        np.savez(
+            temporary / "samples.npz", images=images, labels=labels, synthetic=np.array(SYNTHETIC),
+            facts=np.array(json.dumps(facts)),
+        )  # fmt: skip
+        os.chmod(temporary, 0o755)
+        if out.exists():
+            out.rmdir()
+        os.replace(temporary, out)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _labels(args, run) -> np.ndarray:
+    from analysis.labels import draw_labels, label_of_names
+
+    if args.label is None:
+        return draw_labels(run.train_labels, args.n, args.seed)
+    return np.tile(label_of_names(args.label, run.info), (args.n, 1))
+
+
+def _draw(run, options, labels, args) -> np.ndarray:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from analysis.sampling import Sampler
+
+    sampler = Sampler(run.family, options, run.info.bits, args.batch)
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("sampling", total=len(labels))
+        return sampler.draw(run.state, labels, args.seed, report=lambda done: bar.update(task, completed=done))
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -1,0 +1,132 @@
+"""The fields that every experiment shares, with their units, and how presets are applied.
+
+A duration is a string of a number and a unit: "2000 steps", "30 epochs" or "1000000 images".
+"""
+
+from collections.abc import Callable
+
+import ml_collections
+from ml_collections.config_dict import placeholder
+
+from configs import datasets
+
+Config = ml_collections.ConfigDict
+Preset = Callable[[Config], None]
+
+
+def get_base() -> Config:
+    """Everything but `model` and `sample`, which belong to the family's own config."""
+    config = Config()
+    config.name = ""  # run directory below runs/; filled in from the config's name and its presets
+    config.seed = 0  # of everything random in the run
+    config.data = datasets.get_data()
+    config.train = get_train()
+    config.optim = Config()  # network -> get_optimizer(); a GAN has two
+    config.ema = get_ema()
+    config.eval = get_eval()
+    config.checkpoint = get_checkpoint()
+    config.mesh = Config()
+    config.mesh.fsdp = 1  # devices that share one copy of the parameters; the rest of them copy it
+    config.precision = "auto"  # compute dtype: float32, bfloat16, float16 (with loss scaling) or auto: bfloat16 on accelerators
+    config.deterministic = False  # on a GPU: only deterministic operations, autotuning off; a CPU always is
+    config.compilation_cache = ".cache/jax"  # folder of compiled programs, kept between runs; "" keeps none
+    return config
+
+
+def get_train() -> Config:
+    train = Config()
+    train.batch_size = 32  # images an optimiser step, over all devices and micro-batches
+    train.accumulate = 1  # micro-batches a step; the gradient is that of the whole batch
+    train.duration = "2000 steps"  # of the whole run
+    train.log_every = "50 steps"  # scalars are averaged over this many steps
+    return train
+
+
+def get_optimizer() -> Config:
+    optim = Config()
+    optim.name = "adamw"  # adam, adamw, lion, sgd, rmsprop
+    optim.learning_rate = 3e-4  # at its highest
+    optim.schedule = "constant"  # after the warm-up: constant, cosine (to 0 at the end) or multistep
+    optim.warmup = "100 steps"  # linear from 0
+    optim.milestones = ()  # durations; multistep multiplies the rate by `gamma` at each
+    optim.gamma = 0.1  # factor of multistep
+    optim.weight_decay = 0.0  # adamw and lion: decoupled; on kernels only, see decay_all
+    optim.decay_all = False  # decay biases, norms and embeddings too, as PyTorch's default does
+    optim.clip = 1.0  # global norm that gradients are clipped to; 0 is off
+    optim.b1 = 0.9  # first moment
+    optim.b2 = 0.99  # second moment
+    optim.epsilon = 1e-8  # added to the denominator
+    optim.momentum = 0.9  # sgd and rmsprop
+    return optim
+
+
+def get_ema() -> Config:
+    ema = Config()
+    ema.halflife_images = 500_000.0  # half-life in images, so it does not depend on the batch size; 0 keeps no average
+    ema.rampup = 0.05  # early on, the half-life is at most this share of the images seen
+    return ema
+
+
+def get_eval() -> Config:
+    config = Config()
+    config.every = "500 steps"  # how often the validation split is scored; "" never
+    config.batch_size = 64  # images a validation batch
+    config.max_images = 1024  # validation images scored; 0 is all
+    config.preview_every = "500 steps"  # how often a grid of samples is drawn; "" only at the end
+    config.preview_images = 16  # images of a preview
+    config.final_images = 64  # images of the grid at the end
+    return config
+
+
+def get_checkpoint() -> Config:
+    checkpoint = Config()
+    checkpoint.every = "500 steps"  # how often the state is saved
+    checkpoint.keep = 2  # newest checkpoints kept
+    checkpoint.keep_best = 1  # best ones kept beside them
+    checkpoint.best = "val_loss"  # validation scalar that decides which is best, the smaller the better
+    checkpoint.milestones = ()  # durations whose checkpoints are kept for good, such as ("75 epochs",)
+    checkpoint.use = "latest"  # which one sampling takes: latest, best, or a duration of `milestones`
+    return checkpoint
+
+
+def finish(config: Config, arg: str | None, presets: dict[str, Preset]) -> Config:
+    """Applies the presets named in `arg` (comma-separated) and locks the config.
+
+    Dataset presets come before the others, whatever their order, since a size preset shrinks what they set.
+
+    Raises:
+      ValueError: an unknown preset, or two datasets at once.
+    """
+    known = datasets.PRESETS | presets
+    names = [name for name in (arg or "").split(",") if name]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"preset {name!r} is unknown; choose from {', '.join(sorted(known))}")
+    chosen = [name for name in names if name in datasets.PRESETS]
+    if len(chosen) > 1:
+        raise ValueError(f"presets {' and '.join(chosen)} each name a dataset; choose one")
+    for name in sorted(names, key=lambda name: name not in datasets.PRESETS):
+        known[name](config)
+    config.name = "_".join([config.name, *names])
+    config.lock()
+    return config
+
+
+def shrink(config: Config) -> None:
+    """What every `:smoke` has in common: the whole path in seconds, results worth nothing."""
+    config.data.image_size = 32
+    config.data.num_images = 320
+    config.train.duration = "12 steps"
+    config.train.batch_size = 8
+    config.train.accumulate = 2
+    config.train.log_every = "4 steps"
+    config.eval.every = "6 steps"
+    config.eval.batch_size = 16
+    config.eval.max_images = 32
+    config.eval.preview_every = ""
+    config.eval.preview_images = 4
+    config.eval.final_images = 4
+    config.checkpoint.every = "6 steps"
+
+
+__all__ = ["Config", "Preset", "finish", "get_base", "get_optimizer", "placeholder", "shrink"]

@@ -1,0 +1,174 @@
+"""A prepared dataset: memory-mapped arrays, and batches cut out of them."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from data import draws, ranges, splits
+from data.errors import UserError
+from data.info import Info
+
+_SMALL = ("label", "attributes", "factors")  # read whole: a few numbers an image
+
+
+class Dataset:
+    """Batches of a prepared dataset.
+
+    A batch is a dict of numpy arrays: image float32 [b, h, w, c] in [-1, 1]; label float32 [b, k]
+    (columns: info.labels; -1 is the null); id int32 [b]; weight float32 [b]; where the source has them,
+    mask float32 [b, h, w, m], attributes float32 [b, a] (info.recorded) and factors float32 [b, f].
+    `id` counts the images of train, then val, then test; it is an example's index for good.
+    """
+
+    def __init__(self, folder: Path, flip: bool = False):
+        """folder: what data.prepare.prepared returned. flip: training batches are flipped at random."""
+        self.info = Info.from_dict(json.loads((folder / "info.json").read_text()))
+        self._folder, self._flip, self._open = folder, flip, {}
+
+    def arrays(self, split: str) -> dict[str, np.ndarray]:
+        """The stored arrays, memory-mapped, in the order of `epoch`.
+
+        image uint8 or uint16 [n, h, w, c]; label [n, k]; id int32 [n]; key bytes [n] (the image's name in
+        its source); patient int32 [n] (a running number within the split, -1: not named); and mask uint8
+        {0, 1}, attributes, factors where there are.
+
+        Raises:
+            UserError: an unknown or empty split, or a damaged cache.
+        """
+        if self.info.sizes.get(split, 0) == 0:
+            filled = ", ".join(f"{name} ({n})" for name, n in self.info.sizes.items() if n)
+            raise UserError(f"{self.info.name} has no images in a split {split!r}; it has {filled}.")
+        if split not in self._open:
+            self._open[split] = self._load(split)
+        return dict(self._open[split])
+
+    def _load(self, split: str) -> dict[str, np.ndarray]:
+        n, found = self.info.sizes[split], {}
+        first = sum(self.info.sizes[name] for name in splits.NAMES[: splits.NAMES.index(split)])
+        try:
+            for path in sorted((self._folder / split).glob("*.npy")):
+                found[path.stem] = np.load(path, mmap_mode=None if path.stem in _SMALL else "r")
+                if len(found[path.stem]) != n:
+                    raise ValueError(f"{path.name} holds {len(found[path.stem])} rows, not {n}")
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"The prepared data in {self._folder} is damaged ({error}): delete it."
+            ) from error
+        return found | {"id": np.arange(first, first + n, dtype=np.int32)}
+
+    def batches(
+        self, split: str, batch_size: int, seed: int, shuffle: bool = True, shard=(0, 1), raw: bool = False
+    ):
+        """An endless stream of batches that is indexed: element i is batch i, a function of (seed, i) alone.
+
+        Args:
+            split: "train", "val" or "test".
+            batch_size: of all hosts together.
+            seed: of the order (and of the flips); every epoch has an order of its own.
+            shuffle: False: the stored order, over and over.
+            shard: (index, count) of this host; it gets its consecutive part of each batch.
+            raw: leave `image` as stored, for data.ranges.to_float on the device.
+
+        Returns:
+            grain.MapDataset; `[i]` is a batch of batch_size / count examples, all of weight 1.
+
+        Raises:
+            UserError: an empty split, or a batch size that the hosts do not divide.
+        """
+        import grain
+
+        arrays, part = self.arrays(split), _part(batch_size, shard)
+        flip = self._flip and split == "train"
+        return grain.MapDataset.source(_Stream(arrays, batch_size, part, seed, shuffle, flip, raw))
+
+    def epoch(self, split: str, batch_size: int, shard=(0, 1), raw: bool = False) -> Iterator[dict]:
+        """Every image once, in the stored order, never flipped.
+
+        The last batch is filled up with copies of its last example, whose weight is 0 and id -1.
+        Arguments and errors as in `batches`.
+        """
+        arrays, n, part = self.arrays(split), self.info.sizes[split], _part(batch_size, shard)
+
+        def run() -> Iterator[dict]:
+            for at in range(0, n, batch_size):
+                index = np.arange(at, at + batch_size)[part]
+                batch = _batch(arrays, np.minimum(index, n - 1), raw)
+                batch["id"][index >= n], batch["weight"][index >= n] = -1, 0
+                yield batch
+
+        return run()
+
+    def sample_labels(self, n: int, seed: int) -> np.ndarray:
+        """Labels float32 [n, k] drawn with replacement from the training split, in their true proportions."""
+        label = self.arrays("train")["label"]
+        return label[np.random.default_rng(seed).integers(len(label), size=n)]
+
+
+class _Stream:
+    """Random access to an endless stream of batches: the images of epoch 0, then of epoch 1, cut every b.
+
+    The order is drawn here and not by grain's `shuffle`, which takes 45 microseconds an image and gives
+    epoch e of seed s the order of epoch e - 1 of seed s + 1.
+    """
+
+    def __init__(
+        self, arrays: dict, batch_size: int, part: slice, seed: int, shuffle: bool, flip: bool, raw: bool
+    ):
+        self._arrays, self._batch_size, self._part, self._raw = arrays, batch_size, part, raw
+        self._seed, self._shuffle, self._flip = seed, shuffle, flip
+        self._orders = draws.Orders(len(arrays["id"]), seed)
+
+    def __len__(self) -> int:
+        return sys.maxsize // self._batch_size
+
+    def __getitem__(self, i: int) -> dict[str, np.ndarray]:
+        positions = np.arange(i * self._batch_size, (i + 1) * self._batch_size)[self._part]
+        if self._shuffle:
+            index = self._orders.at(positions)
+        else:
+            index = positions % len(self._arrays["id"])
+        flipped = draws.coins(self._seed, i, self._arrays["id"][index]) if self._flip else None
+        return _batch(self._arrays, index, self._raw, flipped)
+
+
+def _part(batch_size: int, shard: tuple[int, int]) -> slice:
+    index, count = shard
+    if batch_size < 1 or batch_size % count:
+        raise UserError(
+            f"A batch of {batch_size} cannot be shared by {count} hosts: use a multiple of {count}."
+        )
+    size = batch_size // count
+    return slice(index * size, (index + 1) * size)
+
+
+def _batch(
+    arrays: dict[str, np.ndarray], index: np.ndarray, raw: bool, flipped=None
+) -> dict[str, np.ndarray]:
+    """The rows of a batch, gathered in one go per array; `flipped` bool [b] or None."""
+    image = _flip(_rows(arrays["image"], index), flipped)
+    batch = {
+        "image": image if raw else ranges.to_float(image),
+        "label": arrays["label"][index],
+        "id": arrays["id"][index],
+        "weight": np.ones(len(index), np.float32),
+    }
+    if "mask" in arrays:
+        batch["mask"] = _flip(_rows(arrays["mask"], index), flipped).astype(np.float32)
+    return batch | {name: arrays[name][index] for name in ("attributes", "factors") if name in arrays}
+
+
+def _rows(array: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """array[index] as a plain array, read from disk in ascending order."""
+    order = np.argsort(index)
+    rows = np.empty((len(index), *array.shape[1:]), array.dtype)
+    rows[order] = np.asarray(array)[index[order]]
+    return rows
+
+
+def _flip(rows: np.ndarray, flipped: np.ndarray | None) -> np.ndarray:
+    if flipped is not None:
+        rows[flipped] = rows[flipped, :, ::-1]
+    return rows

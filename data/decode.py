@@ -1,0 +1,214 @@
+"""From records to the arrays a run reads: classes and view chosen, decoded and resized once, streamed."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from data import attributes, images, ranges, splits
+from data.errors import CorruptImage, UserError
+from data.info import Info
+from data.moments import Moments
+from data.npy import NpyWriter
+from data.options import DataOptions
+
+_CHUNK = 256  # records read at once, at most
+_CHUNK_BYTES = 64 << 20  # and about how much of them
+_THREADS = 4  # decoding leaves Python's lock most of the time
+_UNCERTAIN = {"zeros": 0.0, "ones": 1.0, "half": 0.5, "ignore": attributes.UNKNOWN}
+
+
+def write_arrays(records: Path, options: DataOptions, key: str, folder: Path, advance: Callable) -> Info:
+    """Decodes every record into folder/SPLIT/*.npy and writes folder/info.json.
+
+    Args:
+        records: a builder's folder (records and source.json).
+        options: what the run wants.
+        key: fingerprint to note in the info.
+        folder: an existing, empty folder.
+        advance: called with the number of records done.
+
+    Raises:
+        UserError: a corrupt image (unless they are skipped), an unknown class or attribute, an empty split.
+    """
+    import tensorflow_datasets as tfds
+
+    from data.builders.base import Source
+
+    source = Source.load(records)
+    view, builder = _View(source, options), tfds.builder_from_directory(records)
+    moments, numbers, skipped = Moments(options.channels), {}, source.skipped
+    sizes, patients = dict.fromkeys(splits.NAMES, 0), dict.fromkeys(splits.NAMES, 0)
+    for split in (name for name in splits.NAMES if source.counts.get(name)):
+        (folder / split).mkdir()
+        with _Writer(folder / split, source, options, view, numbers) as writer:
+            for chunk in _decoded(builder.as_data_source(split), source, options, view, advance):
+                kept = [one for one in chunk if one is not None]
+                skipped += len(chunk) - len(kept)
+                writer.append(kept, moments if split == "train" else None)
+        sizes[split], patients[split] = writer.rows, writer.patients
+    check_sizes(sizes, skipped, options)
+    moments.warn_if_dark(options)
+    info = _info(source, options, view, moments, sizes, patients, skipped, key)
+    (folder / "info.json").write_text(json.dumps(info.to_dict(), indent=1))
+    return info
+
+
+def _info(source, options: DataOptions, view, moments, sizes, patients, skipped: int, key: str) -> Info:
+    return Info(
+        name=options.name,
+        image_shape=(options.image_size, options.image_size, options.channels),
+        bits=options.bits,
+        classes=view.classes,
+        exclusive=source.exclusive,
+        attributes=tuple(options.attributes),
+        mask_channels=source.mask_channels,
+        raters=1 if source.mask_channels else 0,
+        factors=source.factors,
+        sizes=sizes,
+        patients=patients if source.has_patients else None,
+        mean=moments.mean,
+        std=moments.std,
+        licence=source.licence,
+        citation=source.citation,
+        fingerprint=key,
+        skipped=skipped,
+        recorded=source.attributes,
+    )
+
+
+class _View:
+    """Which records, and which columns of their labels, a run wants."""
+
+    def __init__(self, source, options: DataOptions):
+        self._source, self._options = source, options
+        known = {name.casefold(): i for i, name in enumerate(source.classes)}
+        unknown = [name for name in options.classes if name.casefold() not in known]
+        if unknown:
+            raise UserError(
+                f"data.classes names {unknown[0]!r}, which {options.name} does not have; "
+                f"it has {', '.join(source.classes) or 'no classes'}."
+            )
+        self._columns = [known[name.casefold()] for name in options.classes] or list(
+            range(len(source.classes))
+        )
+        self._appended = attributes.columns(options.attributes, source.attributes, options.name)
+        self.classes = tuple(source.classes[i] for i in self._columns)
+
+    def keeps(self, records: list[dict]) -> np.ndarray:
+        """Records of the wanted view and, where classes exclude each other, of a wanted class: bool [n]."""
+        recorded = np.stack([r.get("attributes", _NONE) for r in records])
+        where = self._options.name
+        kept = attributes.in_view(self._options.view, recorded, self._source.attributes, where)
+        if self._source.exclusive and self._options.classes:
+            kept = kept & (np.stack([r["label"] for r in records])[:, self._columns] > 0).any(1)
+        return kept
+
+    def label(self, record: dict) -> np.ndarray:
+        """float32 [classes + attributes]."""
+        findings = record.get("label", _NONE)[self._columns]
+        findings = np.where(findings < 0, np.float32(_UNCERTAIN[self._options.uncertain]), findings)
+        return np.concatenate([findings, record.get("attributes", _NONE)[self._appended]]).astype(np.float32)
+
+
+_NONE = np.zeros(0, np.float32)
+
+
+def _decoded(records, source, options: DataOptions, view: _View, advance: Callable) -> Iterator[list]:
+    """Chunks of (record, image, mask), or None for an image that is skipped."""
+
+    def decode(record: dict):
+        try:
+            return record, *_decode(record, source, options)
+        except CorruptImage:
+            if options.on_error == "fail":
+                raise
+            return None
+
+    size = max(_THREADS, min(_CHUNK, _CHUNK_BYTES // max(1, source.image_bytes)))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for at in range(0, len(records), size):
+            chunk = records.__getitems__(list(range(at, min(at + size, len(records)))))
+            yield list(
+                pool.map(decode, [r for r, keep in zip(chunk, view.keeps(chunk), strict=True) if keep])
+            )
+            advance(len(chunk))
+
+
+def _decode(record: dict, source, options: DataOptions) -> tuple[np.ndarray, np.ndarray | None]:
+    """Image [s, s, c] as stored, mask uint8 [s, s, m] or None."""
+    name, mask = record["key"].decode(), record.get("mask")
+    if source.array_shape:
+        pixels = images.check(record["image"], name)
+    else:
+        pixels = images.decode(record["image"], name, options.bits)
+        mask = None if mask is None else images.decode_mask(mask, f"the mask of {name}")
+    if mask is not None and mask.shape[:2] != pixels.shape[:2]:
+        raise CorruptImage(
+            f"{name} is {pixels.shape[1]}x{pixels.shape[0]} pixels but its mask is "
+            f"{mask.shape[1]}x{mask.shape[0]}: "
+            'correct the mask, or set data.on_error="skip" to leave such images out.'
+        )
+    image = images.to_size(pixels, options, name)
+    return image, None if mask is None else images.mask_to_size(mask, options)
+
+
+class _Writer:
+    """The arrays of one split: pixels and masks streamed, the rest (a few numbers an image) at the end."""
+
+    def __init__(self, folder: Path, source, options: DataOptions, view: _View, numbers: dict[int, int]):
+        """numbers: patient's hash -> running number, shared by the splits; each new patient is added."""
+        size, stored = options.image_size, ranges.DTYPES[options.bits]
+        self._folder, self._view, self._numbers = folder, view, numbers
+        self._image = NpyWriter(folder / "image.npy", (size, size, options.channels), stored)
+        self._mask = None
+        if source.mask_channels:
+            self._mask = NpyWriter(folder / "mask.npy", (size, size, len(source.mask_channels)), np.uint8)
+        self._small = {"label": [], "key": [], "patient": []}
+        self._small |= {name: [] for name in ("attributes", "factors") if getattr(source, name)}
+        self.rows = self.patients = 0
+
+    def append(self, decoded: list, moments: "Moments | None") -> None:
+        if not decoded:
+            return
+        stacked = np.stack([image for _, image, _ in decoded])
+        self._image.append(stacked)
+        if moments:
+            moments.add(stacked)
+        if self._mask:
+            self._mask.append(np.stack([mask for _, _, mask in decoded]))
+        for record, _, _ in decoded:
+            for name, rows in self._small.items():
+                rows.append(self._view.label(record) if name == "label" else record[name])
+        self.rows += len(decoded)
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        self._image.close()
+        if self._mask:
+            self._mask.close()
+        if kind or not self.rows:
+            return
+        # A running number in place of the patient's hash: enough to group by, nothing to look up.
+        hashes = [int(patient) for patient in self._small.pop("patient")]
+        rows = [-1 if one < 0 else self._numbers.setdefault(one, len(self._numbers)) for one in hashes]
+        self.patients = len(set(rows) - {-1})
+        np.save(self._folder / "patient.npy", np.int32(rows))
+        np.save(self._folder / "key.npy", np.array(self._small.pop("key"), np.bytes_))
+        for name, rows in self._small.items():
+            np.save(self._folder / f"{name}.npy", np.stack(rows))
+
+
+def check_sizes(sizes: dict[str, int], skipped: int, options: DataOptions) -> None:
+    """UserError for a split that should hold images and holds none."""
+    for name, fraction in zip(splits.NAMES, options.split, strict=True):
+        if fraction and not sizes[name]:
+            raise UserError(
+                f"The {name} split of {options.name} {options.dir} is empty: {sum(sizes.values())} images "
+                f"are left after the choice of classes and view, {skipped} skipped. Add images, or change "
+                "data.split (a fraction of 0 allows an empty split), data.classes or data.view."
+            )

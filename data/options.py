@@ -1,0 +1,74 @@
+"""Everything that decides what the batches hold."""
+
+import dataclasses
+
+from data.errors import UserError
+
+_CHOICES = {
+    "channels": (1, 3),
+    "bits": (8, 16),
+    "uncertain": ("zeros", "ones", "half", "ignore"),
+    "resize": ("crop", "pad", "stretch"),
+    "on_error": ("fail", "skip"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """One dataset at one size. Lists are taken for tuples; `check` says what is wrong with a value."""
+
+    name: str = "phantom_cxr"  # which dataset: see data.NAMES
+    dir: str = ""  # folder (or .npz file) of the source; phantoms need none
+    cache: str = ".cache/data"  # folder for prepared data; never inside `dir`
+    keep_records: bool = True  # keep the copy of the source too: other sizes then need no second copy
+    image_size: int = 64  # height and width of the images, pixels
+    channels: int = 1  # 1: gray (colour becomes luminance); 3: RGB (gray is repeated)
+    bits: int = 8  # stored bits per channel: 8 or 16
+    window: tuple[
+        float, ...
+    ] = ()  # (low, high) stored intensities shown as black and white; (): the full range
+    resize: str = "crop"  # aspect: "crop" centre square, "pad" black borders, "stretch"; Lanczos
+    classes: tuple[str, ...] = ()  # subset and order of the classes; (): all the source has
+    attributes: tuple[str, ...] = ()  # appended to the label: see data/attributes.py; -1 where unknown
+    view: str = ""  # keep one view only: "PA", "AP", "frontal" or "lateral"; "": all
+    uncertain: str = "zeros"  # CheXpert's -1: "zeros", "ones", "half" (0.5), "ignore" (-1, the null)
+    split: tuple[float, ...] = (0.8, 0.1, 0.1)  # train, val, test as fractions of the patients; sum 1
+    official_split: bool = True  # use the source's published split where there is one
+    flip: bool = (
+        False  # flip training images left to right at random, p 0.5; off: a flipped heart is a disease
+    )
+    on_error: str = "fail"  # a corrupt or missing image: "fail", or "skip" and count
+    masks: str = ""  # folder: where the masks are, relative to `dir` or absolute; "": `masks/` when there
+    num_images: int = 10_000  # phantoms: images in all splits together
+    seed: int = 0  # phantoms: another seed is another population
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                object.__setattr__(self, field.name, tuple(value))
+
+    def check(self) -> None:
+        """Raises UserError for a value that cannot be meant, naming the key and what is allowed."""
+        for key, allowed in _CHOICES.items():
+            if getattr(self, key) not in allowed:
+                raise UserError(f"data.{key}={getattr(self, key)!r} is not known: use one of {allowed}.")
+        for key, least in (("image_size", 1), ("num_images", 1), ("seed", 0)):
+            if getattr(self, key) < least:
+                raise UserError(f"data.{key}={getattr(self, key)} must be at least {least}.")
+        for key in ("classes", "attributes"):
+            if isinstance(getattr(self, key), str):
+                raise UserError(f"data.{key} is a tuple of names: write ({getattr(self, key)!r},).")
+            if len(set(getattr(self, key))) < len(getattr(self, key)):
+                raise UserError(f"data.{key}={getattr(self, key)} names one column twice.")
+        if (
+            len(self.split) != 3
+            or min(self.split) < 0
+            or abs(sum(self.split) - 1) > 1e-6
+            or not self.split[0]
+        ):
+            raise UserError(
+                f"data.split={self.split} must be three fractions (train, val, test) that sum to 1."
+            )
+        if self.window and not (len(self.window) == 2 and self.window[0] < self.window[1]):
+            raise UserError(f"data.window={self.window} must be (low, high) with low < high, or ().")

@@ -1,0 +1,119 @@
+"""Preparation: source -> records (tfds, array_record) -> arrays at the run's size. Whole, or not at all."""
+
+import dataclasses
+import errno
+import importlib
+import shutil
+from pathlib import Path
+
+from data import cache, progress, splits
+from data.errors import UserError
+from data.options import DataOptions
+
+BUILDERS = {
+    "phantom_cxr": "PhantomCxr",
+    "nih": "Nih",
+    "chexpert": "Chexpert",
+    "medmnist": "Medmnist",
+    "folder": "Folder",
+}  # data/builders/NAME.py: class
+_FORMAT = 1  # raise it when records or arrays change their meaning: old caches are then prepared anew
+_RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options the records depend on
+_PHANTOM = ("image_size", "bits", "num_images", "seed")  # and a phantom's, which is drawn at its size
+_ARRAYS = ("image_size", "channels", "bits", "window", "resize", "classes", "attributes", "view", "uncertain")
+
+
+def prepared(options: DataOptions, show: bool) -> Path:
+    """The folder with the arrays of a dataset, prepared now if it is not there.
+
+    Raises:
+        UserError: anything wrong with the options or the source; nothing of this preparation then stays.
+    """
+    options.check()
+    if options.name not in BUILDERS:
+        raise UserError(f"data.name={options.name!r} is not known: use one of {', '.join(BUILDERS)}.")
+    root = cache.root(options.cache, options.dir)
+    cache.sweep(root)
+    records_key, arrays_key = _keys(options)
+    records = root / "records" / f"{options.name}-{records_key}"
+    arrays = root / "arrays" / f"{options.name}-{options.image_size}-{arrays_key}"
+    if not arrays.is_dir():
+        arrays.parent.mkdir(exist_ok=True)
+        records.parent.mkdir(exist_ok=True)
+        with cache.locked(records), cache.locked(arrays):
+            if not arrays.is_dir():
+                _prepare(options, records, arrays, arrays_key, show)
+    return arrays
+
+
+def _keys(options: DataOptions) -> tuple[str, str]:
+    """Keys of the records and of the arrays: source files and every option that each depends on."""
+    names = _RECORDS
+    if options.name.startswith("phantom"):
+        sources = [cache.contents(Path(__file__).parent / "phantom")]  # its source is code
+        names += _PHANTOM
+    else:
+        sources = [
+            cache.fingerprint(Path(p).expanduser()) for p in _paths(options) if Path(p).expanduser().exists()
+        ]
+    values = dataclasses.asdict(options)
+    records = cache.digest(_FORMAT, sources, *(values[name] for name in names))
+    return records, cache.digest(records, *(values[name] for name in _ARRAYS))
+
+
+def _paths(options: DataOptions) -> list[str]:
+    if not options.dir:
+        return []
+    return [options.dir] + ([str(Path(options.dir).expanduser() / options.masks)] if options.masks else [])
+
+
+def _prepare(options: DataOptions, records: Path, arrays: Path, key: str, show: bool) -> None:
+    fresh = not records.is_dir()
+    try:
+        if fresh:
+            _write_records(options, records, show)
+        _write_arrays(options, records, arrays, key, show)
+    except UserError:
+        if fresh:  # the records are whole, but of a source that must change first
+            shutil.rmtree(records, ignore_errors=True)
+        raise
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise UserError(
+            f"The disk of data.cache={options.cache} is full: free space or set data.cache elsewhere."
+        ) from error
+    if not options.keep_records:
+        shutil.rmtree(records)
+
+
+def _write_records(options: DataOptions, records: Path, show: bool) -> None:
+    builder_class = getattr(importlib.import_module(f"data.builders.{options.name}"), BUILDERS[options.name])
+    with cache.building(records) as temporary:
+        builder = builder_class(options, temporary)
+        _check_counts(builder.source.counts, builder.source.skipped, options)
+        verb = "drawing" if options.name.startswith("phantom") else "copying"
+        with progress.bar(
+            f"{options.name}: {verb}", sum(builder.source.counts.values()), show
+        ) as builder.advance:
+            made = builder.prepare()
+        for path in made.iterdir():  # out of tfds' NAME/VERSION, whose names the key already carries
+            path.rename(temporary / path.name)
+        shutil.rmtree(temporary / builder.name)
+
+
+def _check_counts(counts: dict[str, int], skipped: int, options: DataOptions) -> None:
+    """Empty splits are found before any image is copied."""
+    from data.decode import check_sizes
+
+    check_sizes({name: counts.get(name, 0) for name in splits.NAMES}, skipped, options)
+
+
+def _write_arrays(options: DataOptions, records: Path, arrays: Path, key: str, show: bool) -> None:
+    from data.builders.base import Source
+    from data.decode import write_arrays
+
+    total = sum(Source.load(records).counts.values())
+    with cache.building(arrays) as temporary:
+        with progress.bar(f"{options.name}: decoding at {options.image_size}", total, show) as advance:
+            write_arrays(records, options, key, temporary, advance)

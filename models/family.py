@@ -1,0 +1,78 @@
+"""What a family of generative models offers, and how the loop gets one."""
+
+import dataclasses
+import importlib
+from typing import Any, Protocol
+
+import jax
+
+from models.pixels import PixelScale
+from models.state import State
+from models.update import Updater
+
+Batch = dict[str, jax.Array]
+Scalars = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What a family must know of the data and of the loop.
+
+    Attributes:
+      image_shape: (h, w, c).
+      num_labels: entries k of the label vector; may be 0.
+      mean, std: [c] of the training split's pixels in [-1, 1].
+      bits: bits of a stored pixel.
+      compute_dtype: dtype of the networks' arithmetic; parameters are float32.
+    """
+
+    image_shape: tuple[int, int, int]
+    num_labels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    bits: int = 8
+    compute_dtype: Any = None
+
+
+class Family(Protocol):
+    """A frozen dataclass with these methods; the loop calls them and knows no more.
+
+    `sample` gives images [b, h, w, c] in [-1, 1], clipped; its options are those of `config.sample`.
+    `init` takes a batch for its shapes only.
+    """
+
+    pixels: PixelScale
+
+    def init(self, key: jax.Array, batch: Batch) -> State: ...
+
+    def train_step(self, state: State, batch: Batch, key: jax.Array) -> tuple[State, Scalars]: ...
+
+    def eval_step(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]: ...
+
+    def sample(self, state: State, keys: jax.Array, label: jax.Array, **options) -> jax.Array: ...
+
+    def param_group(self, path: tuple[str, ...]) -> str: ...
+
+
+# Each module offers NETWORKS, the names that need an optimiser, and build(options, setting, updater).
+FAMILIES = {"ddpm": "models.ddpm"}
+
+
+def networks(name: str) -> tuple[str, ...]:
+    """Names of the networks of the family `name`; each has its optimiser in the config."""
+    return _module(name).NETWORKS
+
+
+def build(name: str, options: dict[str, Any], setting: Setting, updater: Updater) -> Family:
+    """The family called `name` in `config.model.family`, from the rest of `config.model`.
+
+    Raises:
+      ValueError: an unknown family, or options that it does not take.
+    """
+    return _module(name).build(options, setting, updater)
+
+
+def _module(name: str):
+    if name not in FAMILIES:
+        raise ValueError(f"config.model.family {name!r} is unknown; choose one of {', '.join(FAMILIES)}")
+    return importlib.import_module(FAMILIES[name])

@@ -1,0 +1,49 @@
+"""A run small enough for tests, on a MedMNIST-format file that the test writes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TINY = (
+    "--config.data.image_size=16", "--config.model.unet.channels=16",
+    "--config.model.unet.multipliers=(1,)", "--config.model.unet.patch=4", "--config.model.unet.attention=()",
+    "--config.model.unet.mid_attention=False", "--config.model.unet.dropout=0.1", "--config.sample.steps=2",
+)  # fmt: skip
+
+
+def write_npz(path: Path) -> Path:
+    """Two classes of smooth gray images, 96/32/16, written once."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rng, arrays = np.random.default_rng(0), {}
+        for split, n in (("train", 96), ("val", 32), ("test", 16)):
+            coarse = rng.integers(20, 235, (n, 4, 4), np.uint8)
+            arrays[f"{split}_images"] = coarse.repeat(4, 1).repeat(4, 2)
+            arrays[f"{split}_labels"] = rng.integers(0, 2, (n, 1), np.uint8)
+        np.savez(path, **arrays)
+    return path
+
+
+def train(workdir, *options, cache, check=True, env=None, preset="medmnist,smoke", **kwargs):
+    """`python -m train` as a user runs it; returns the finished process."""
+    command = train_command(workdir, *options, cache=cache, preset=preset)
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "cpu"} | (env or {}), capture_output=True, text=True,
+        **kwargs,
+    )  # fmt: skip
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(command)}\n{done.stderr}")
+    return done
+
+
+def train_command(workdir, *options, cache, preset="medmnist,smoke"):
+    return [
+        sys.executable, "-m", "train", "--config", f"configs/ddpm_cxr.py:{preset}", "--workdir", str(workdir),
+        f"--config.data.dir={write_npz(cache / 'tiny.npz')}", f"--config.data.cache={cache}/data",
+        f"--config.compilation_cache={cache}/jax", *TINY, *options,
+    ]  # fmt: skip

@@ -1,0 +1,219 @@
+"""Checkpoints by Orbax, saved in the background, each sealed with a checksum of its own.
+
+Orbax commits a step atomically but does not notice a flipped bit afterwards, and lists a damaged step as the
+newest. So every step gets a SHA-256 beside it once it is committed, and restoring takes the newest intact one.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
+
+from data import UserError
+from models.state import State
+
+logger = logging.getLogger(__name__)
+logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every save on stderr otherwise
+
+
+class Checkpointer:
+    """Saves and restores the state of one run, with a small dict of host values beside it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        keep: int = 2,
+        keep_best: int = 1,
+        milestones: tuple[int, ...] = (),
+        read_only: bool = False,
+    ):
+        """Opens `folder`; damaged or unsealed steps in it are put aside with a warning.
+
+        Args:
+          read_only: change nothing in `folder`; damaged steps are passed over.
+          keep: newest steps kept.
+          keep_best: steps of the smallest `score` kept beside them.
+          milestones: steps kept for good.
+        """
+        self.folder = folder.absolute()
+        self._damaged: set[int] = set()
+        if read_only:
+            self._damaged = {int(path.name) for path in _step_folders(self.folder) if not is_intact(path)}
+        elif jax.process_index() == 0:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _put_damaged_aside(self.folder)
+        _wait_for_hosts("checkpoints are checked")
+        self._scores = {int(path.name): _score(path) for path in _step_folders(self.folder)}
+        kept = [policies.LatestN(keep), _Best(self._scores, keep_best), policies.CustomSteps(list(milestones))]
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policies.AnyPreservationPolicy(kept),
+            enable_async_checkpointing=not read_only,
+            read_only=read_only,
+            create=not read_only,
+        )
+        self._manager = ocp.CheckpointManager(self.folder, options=options)
+        self._sealer = ThreadPoolExecutor(max_workers=1)
+        self._sealed: Future | None = None
+
+    @property
+    def latest_step(self) -> int | None:
+        """The newest intact step, None where there is none."""
+        return max(self.steps, default=None)
+
+    @property
+    def steps(self) -> list[int]:
+        """Intact steps, oldest first."""
+        return sorted(set(self._manager.all_steps()) - self._damaged)
+
+    def save(self, state: State, host: dict[str, Any], score: float | None = None) -> None:
+        """Starts saving; returns once the arrays are copied. A step that is there already is left as it is.
+
+        Args:
+          host: JSON values that belong to the state (sums of a metrics window).
+          score: what decides the best checkpoints, the smaller the better.
+        """
+        self.wait()
+        step = int(state.step)
+        if step in self.steps:
+            return
+        self._scores[step] = score
+        host = host | {"score": score}
+        items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(host))
+        self._manager.save(step, args=items, force=True)
+        self._sealed = self._sealer.submit(self._seal, step)
+
+    def restore(self, like: State, step: int | None = None) -> tuple[State, dict[str, Any]]:
+        """(state, host values) of `step`, by default the newest.
+
+        Args:
+          like: a state, or its shapes with shardings, of the same architecture.
+
+        Raises:
+          UserError: no such step, or a checkpoint of another architecture.
+        """
+        step = self.latest_step if step is None else step
+        if step not in self.steps:
+            have = ", ".join(map(str, self.steps)) or "none"
+            raise UserError(f"{self.folder} holds no intact checkpoint of step {step}; there are: {have}")
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(like), host=ocp.args.JsonRestore())
+        try:
+            restored = self._manager.restore(step, args=items)
+        except (ValueError, KeyError, TypeError) as error:
+            first = str(error).strip().splitlines()[0][:200]
+            raise UserError(
+                f"{self.folder / str(step)} is a checkpoint of another architecture ({first}); "
+                f"use the config that it was trained with, or another --workdir"
+            ) from error
+        return restored["state"], restored["host"]
+
+    def best_step(self) -> int | None:
+        """The kept step of the smallest score, None where none has one."""
+        return next(iter(_ranked(self._scores, self.steps)), None)
+
+    def wait(self) -> None:
+        """Returns when the last save is committed and sealed; raises what went wrong in it."""
+        if self._sealed is not None:
+            self._sealed.result()
+            self._sealed = None
+
+    def close(self) -> None:
+        self.wait()
+        self._sealer.shutdown()
+        self._manager.close()
+
+    def _seal(self, step: int) -> None:
+        self._manager.wait_until_finished()
+        if jax.process_index() == 0:
+            write_seal(self.folder / str(step))
+            _remove_stray_seals(self.folder)
+
+
+class _Best(policies.PreservationPolicy):
+    """Keeps the steps of the n smallest scores (Orbax's own needs metrics that a StandardSave does not store)."""
+
+    def __init__(self, scores: dict[int, float | None], n: int):
+        self._scores, self._n = scores, n
+
+    def should_preserve(self, checkpoints, *, context) -> list[bool]:
+        best = _ranked(self._scores, [checkpoint.step for checkpoint in checkpoints])[: self._n]
+        return [checkpoint.step in best for checkpoint in checkpoints]
+
+
+def _ranked(scores: dict[int, float | None], steps: list[int]) -> list[int]:
+    """The steps that have a score, best (smallest) first."""
+    return sorted((s for s in steps if scores.get(s) is not None), key=lambda s: (scores[s], s))
+
+
+def write_seal(step_folder: Path) -> None:
+    """Writes the checksum of a committed step beside it."""
+    seal = _seal_path(step_folder)
+    temporary = seal.with_suffix(".tmp")
+    temporary.write_text(content_hash(step_folder) + "\n")
+    os.replace(temporary, seal)
+
+
+def is_intact(step_folder: Path) -> bool:
+    """Whether a step has a seal and its content still matches it."""
+    seal = _seal_path(step_folder)
+    return seal.exists() and seal.read_text().strip() == content_hash(step_folder)
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 over the names and bytes of all files below `folder`."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _put_damaged_aside(folder: Path) -> None:
+    """Renames every step that is not intact, so that the newest one left can be trusted."""
+    for step_folder in _step_folders(folder):
+        if is_intact(step_folder):
+            continue
+        reason = "does not match its checksum" if _seal_path(step_folder).exists() else "was not sealed"
+        aside = folder / f"damaged_{step_folder.name}"
+        while aside.exists():
+            aside = aside.with_name(aside.name + "_")
+        os.replace(step_folder, aside)
+        _seal_path(step_folder).unlink(missing_ok=True)
+        logger.warning(
+            "checkpoint %s %s; it is set aside as %s and the one before it is used", step_folder, reason, aside.name
+        )
+
+
+def _step_folders(folder: Path) -> list[Path]:
+    found = (path for path in folder.iterdir() if path.name.isdigit()) if folder.exists() else ()
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def _remove_stray_seals(folder: Path) -> None:
+    for seal in folder.glob("*.sha256"):
+        if not (folder / seal.stem).exists():
+            seal.unlink(missing_ok=True)
+
+
+def _seal_path(step_folder: Path) -> Path:
+    return step_folder.with_name(f"{step_folder.name}.sha256")
+
+
+def _score(step_folder: Path) -> float | None:
+    path = step_folder / "host" / "metadata"
+    return json.loads(path.read_text()).get("score") if path.exists() else None
+
+
+def _wait_for_hosts(what: str) -> None:
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices(what)

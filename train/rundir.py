@@ -1,0 +1,148 @@
+"""The run directory: what a run is (config, provenance) and what came of it (metrics, summary)."""
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from data import UserError
+from data.dataset import Dataset
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets", "grain", "diffrax")
+
+
+def to_plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """A config as JSON holds it: tuples become lists, so a saved one and a fresh one compare equal."""
+    return json.loads(json.dumps(config.to_dict()))
+
+
+def open_run(folder: Path, config: dict[str, Any]) -> None:
+    """Makes a run directory, or checks that the one there is of the same config.
+
+    A longer `train.duration` alone may go on; it replaces the saved one.
+
+    Raises:
+      UserError: the directory holds a run of another config, or is no run directory.
+    """
+    path = folder / "config.json"
+    if path.exists():
+        try:
+            saved = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path} is damaged ({error}); use another --workdir") from error
+        changes = [line for line in differences(saved, config) if not line.startswith("train.duration:")]
+        if changes:
+            listed = "; ".join(changes)
+            raise UserError(f"{folder} holds a run of another config ({listed}); use another --workdir, or that config")
+    elif folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not empty and holds no run (no config.json); use another --workdir")
+    (folder / "samples").mkdir(parents=True, exist_ok=True)
+    write_json(path, config)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """One line "key: old -> new" for every field in which two plain configs differ."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        a, b = old.get(key, "(absent)"), new.get(key, "(absent)")
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            lines.append(f"{prefix}{key}: {a!r} -> {b!r}")
+    return lines
+
+
+def read_config(folder: Path) -> ml_collections.ConfigDict:
+    """The config of a run.
+
+    Raises:
+      UserError: `folder` is no run directory.
+    """
+    path = folder / "config.json"
+    if not path.exists():
+        raise UserError(f"{folder} is no run directory (no config.json); give the folder that `python -m train` printed")
+    return ml_collections.ConfigDict(json.loads(path.read_text()))
+
+
+def record_provenance(folder: Path, dataset: Dataset) -> None:
+    """Adds this start to provenance.json (code, versions, device, data), and keeps the training labels.
+
+    The labels let the run be sampled in their true proportions where the data is not at hand.
+    """
+    np.save(folder / "train_labels.npy", dataset.arrays("train")["label"])
+    path = folder / "provenance.json"
+    starts = json.loads(path.read_text()) if path.exists() else []
+    starts.append({
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git": git_revision(),
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "device": device_name(),
+        "devices": jax.device_count(),
+        "hosts": jax.process_count(),
+        "data": dataset.info.to_dict(),
+    })  # fmt: skip
+    write_json(path, starts)
+
+
+def git_revision() -> str:
+    """The commit of this code, with "+changes" where the tree differs from it; "unknown" outside git."""
+    here = Path(__file__).parent
+    try:
+        revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        status = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return revision.stdout.strip() + ("+changes" if status.stdout.strip() else "")
+
+
+def device_name() -> str:
+    """Name of the accelerator, or of the processor and its cores."""
+    device = jax.devices()[0]
+    if device.platform != "cpu":
+        return device.device_kind
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{model}, {len(os.sched_getaffinity(0))} cores"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    os.replace(temporary, path)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+@contextlib.contextmanager
+def locked(folder: Path):
+    """Holds a run directory, so that a second process does not write into it.
+
+    Raises:
+      UserError: another process holds it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.with_name(f".{folder.name}.lock")
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if jax.process_count() == 1:
+                raise UserError(f"{folder} is in use by another process; wait for it, or use another --workdir") from error
+        yield
