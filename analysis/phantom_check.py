@@ -2,9 +2,9 @@
 
     python -m analysis.phantom_check --real DIR --out DIR [--n 800] [--size 64] [--seed 0]
 
-DIR holds PNG radiographs (for instance NIH ChestX-ray14). Writes side_by_side_{64,128}.png, statistics.png and
-phantom_check.json. An AUROC of 0.5 means that the classifier cannot tell phantom from real, 1.0 that it always
-can. Half of the images train the classifier, the other half, never seen, measures it.
+DIR holds PNG radiographs (such as ChestX-ray14). Writes side_by_side_64.png and _128.png (rows of real
+and phantom images in turn), statistics.png and phantom_check.json. An AUROC of 0.5 means that the classifier
+cannot tell phantom from real, 1.0 that it always can. Half of the images train it, the other half measure it.
 """
 
 import argparse
@@ -200,7 +200,8 @@ def main(argv=None):
     real = load_real(args.real, args.size, args.n)
     phantom = load_phantom(args.seed, len(real), args.size)
     side_by_side(real, phantom, out / "side_by_side_64.png")
-    side_by_side(load_real(args.real, 128, 18), load_phantom(args.seed, 18, 128), out / "side_by_side_128.png", 6)
+    large = load_real(args.real, 128, 18), load_phantom(args.seed, 18, 128)
+    side_by_side(*large, out / "side_by_side_128.png", columns=6)
     draw_statistics(real, phantom, out / "statistics.png")
     result = {
         "n": len(real), "size": args.size, "seed": args.seed,

@@ -27,8 +27,7 @@ def fingerprint(path: Path) -> str:
     Raises:
         UserError: a folder that cannot be listed.
     """
-    path = path.resolve()
-    hashed = hashlib.sha256(str(path).encode())
+    path, hashed = path.resolve(), hashlib.sha256()  # whole paths: the same files elsewhere are others
     try:
         found = [(str(path), path.stat())] if path.is_file() else sorted(files.walk(path))
     except OSError as error:

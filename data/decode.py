@@ -38,7 +38,7 @@ def write_arrays(records: Path, options: DataOptions, key: str, folder: Path, ad
     from data.builders.base import Source
 
     source = Source.load(records)
-    view, builder = _View(source, options), tfds.builder_from_directory(records)
+    view, builder = View(source, options), tfds.builder_from_directory(records)
     moments, numbers, skipped = Moments(options.channels), {}, source.skipped
     sizes, patients = dict.fromkeys(splits.NAMES, 0), dict.fromkeys(splits.NAMES, 0)
     for split in (name for name in splits.NAMES if source.counts.get(name)):
@@ -79,8 +79,12 @@ def _info(source, options: DataOptions, view, moments, sizes, patients, skipped:
     )
 
 
-class _View:
-    """Which records, and which columns of their labels, a run wants."""
+class View:
+    """Which records, and which columns of their labels, a run wants.
+
+    Raises:
+        UserError: classes, attributes or a view that the source does not have.
+    """
 
     def __init__(self, source, options: DataOptions):
         self._source, self._options = source, options
@@ -91,20 +95,21 @@ class _View:
                 f"data.classes names {unknown[0]!r}, which {options.name} does not have; "
                 f"it has {', '.join(source.classes) or 'no classes'}."
             )
-        self._columns = [known[name.casefold()] for name in options.classes] or list(
-            range(len(source.classes))
-        )
+        chosen = options.classes or source.classes
+        self._columns = [known[name.casefold()] for name in chosen]
         self._appended = attributes.columns(options.attributes, source.attributes, options.name)
+        self._in_view(np.zeros((0, len(source.attributes))))
         self.classes = tuple(source.classes[i] for i in self._columns)
 
     def keeps(self, records: list[dict]) -> np.ndarray:
         """Records of the wanted view and, where classes exclude each other, of a wanted class: bool [n]."""
-        recorded = np.stack([r.get("attributes", _NONE) for r in records])
-        where = self._options.name
-        kept = attributes.in_view(self._options.view, recorded, self._source.attributes, where)
+        kept = self._in_view(np.stack([r.get("attributes", _NONE) for r in records]))
         if self._source.exclusive and self._options.classes:
             kept = kept & (np.stack([r["label"] for r in records])[:, self._columns] > 0).any(1)
         return kept
+
+    def _in_view(self, recorded: np.ndarray) -> np.ndarray:
+        return attributes.in_view(self._options.view, recorded, self._source.attributes, self._options.name)
 
     def label(self, record: dict) -> np.ndarray:
         """float32 [classes + attributes]."""
@@ -116,7 +121,7 @@ class _View:
 _NONE = np.zeros(0, np.float32)
 
 
-def _decoded(records, source, options: DataOptions, view: _View, advance: Callable) -> Iterator[list]:
+def _decoded(records, source, options: DataOptions, view: View, advance: Callable) -> Iterator[list]:
     """Chunks of (record, image, mask), or None for an image that is skipped."""
 
     def decode(record: dict):
@@ -158,7 +163,7 @@ def _decode(record: dict, source, options: DataOptions) -> tuple[np.ndarray, np.
 class _Writer:
     """The arrays of one split: pixels and masks streamed, the rest (a few numbers an image) at the end."""
 
-    def __init__(self, folder: Path, source, options: DataOptions, view: _View, numbers: dict[int, int]):
+    def __init__(self, folder: Path, source, options: DataOptions, view: View, numbers: dict[int, int]):
         """numbers: patient's hash -> running number, shared by the splits; each new patient is added."""
         size, stored = options.image_size, ranges.DTYPES[options.bits]
         self._folder, self._view, self._numbers = folder, view, numbers
@@ -170,7 +175,7 @@ class _Writer:
         self._small |= {name: [] for name in ("attributes", "factors") if getattr(source, name)}
         self.rows = self.patients = 0
 
-    def append(self, decoded: list, moments: "Moments | None") -> None:
+    def append(self, decoded: list, moments: Moments | None) -> None:
         if not decoded:
             return
         stacked = np.stack([image for _, image, _ in decoded])

@@ -164,6 +164,8 @@ def mask_to_size(mask: np.ndarray, options) -> np.ndarray:
     Returns:
         uint8 [image_size, image_size, m].
     """
+    if mask.shape[:2] == (options.image_size, options.image_size):
+        return mask.reshape(*mask.shape[:2], -1)
     planes = [mask] if mask.ndim == 2 else list(np.moveaxis(mask, -1, 0))
     fitted = [_fit(Image.fromarray(p.astype(np.float32)), options, Image.Resampling.BOX) for p in planes]
     return np.stack([np.asarray(p) > 0.5 + 1e-6 for p in fitted], axis=-1).astype(np.uint8)

@@ -53,18 +53,18 @@ def _keys(options: DataOptions) -> tuple[str, str]:
         sources = [cache.contents(Path(__file__).parent / "phantom")]  # its source is code
         names += _PHANTOM
     else:
-        sources = [
-            cache.fingerprint(Path(p).expanduser()) for p in _paths(options) if Path(p).expanduser().exists()
-        ]
+        sources = [cache.fingerprint(path) for path in _paths(options) if path.exists()]
     values = dataclasses.asdict(options)
     records = cache.digest(_FORMAT, sources, *(values[name] for name in names))
     return records, cache.digest(records, *(values[name] for name in _ARRAYS))
 
 
-def _paths(options: DataOptions) -> list[str]:
+def _paths(options: DataOptions) -> list[Path]:
+    """Folder or file of the source, and of masks that may lie elsewhere."""
     if not options.dir:
         return []
-    return [options.dir] + ([str(Path(options.dir).expanduser() / options.masks)] if options.masks else [])
+    origin = Path(options.dir).expanduser()
+    return [origin, origin / Path(options.masks).expanduser()] if options.masks else [origin]
 
 
 def _prepare(options: DataOptions, records: Path, arrays: Path, key: str, show: bool) -> None:
@@ -91,22 +91,23 @@ def _write_records(options: DataOptions, records: Path, show: bool) -> None:
     builder_class = getattr(importlib.import_module(f"data.builders.{options.name}"), BUILDERS[options.name])
     with cache.building(records) as temporary:
         builder = builder_class(options, temporary)
-        _check_counts(builder.source.counts, builder.source.skipped, options)
+        _check_before(builder.source, options)
         verb = "drawing" if options.name.startswith("phantom") else "copying"
-        with progress.bar(
-            f"{options.name}: {verb}", sum(builder.source.counts.values()), show
-        ) as builder.advance:
+        total = sum(builder.source.counts.values())
+        with progress.bar(f"{options.name}: {verb}", total, show) as advance:
+            builder.advance = advance
             made = builder.prepare()
         for path in made.iterdir():  # out of tfds' NAME/VERSION, whose names the key already carries
             path.rename(temporary / path.name)
         shutil.rmtree(temporary / builder.name)
 
 
-def _check_counts(counts: dict[str, int], skipped: int, options: DataOptions) -> None:
-    """Empty splits are found before any image is copied."""
-    from data.decode import check_sizes
+def _check_before(source, options: DataOptions) -> None:
+    """What can be known to be wrong before any image is copied."""
+    from data.decode import View, check_sizes
 
-    check_sizes({name: counts.get(name, 0) for name in splits.NAMES}, skipped, options)
+    View(source, options)
+    check_sizes({name: source.counts.get(name, 0) for name in splits.NAMES}, source.skipped, options)
 
 
 def _write_arrays(options: DataOptions, records: Path, arrays: Path, key: str, show: bool) -> None:

@@ -173,7 +173,7 @@ def ode_log_density(
 def _exact_divergence(fn, y):
     def one(single):
         flat = single.reshape(-1)
-        jacobian = jax.jacfwd(lambda v: fn(v.reshape(1, *single.shape)).reshape(-1))(flat)
+        jacobian = jax.jacrev(lambda v: fn(v.reshape(1, *single.shape)).reshape(-1))(flat)
         return jnp.trace(jacobian)
 
     return fn(y), jax.vmap(one)(y)
@@ -183,8 +183,8 @@ def _hutchinson(keys, like):
     probes = jax.vmap(lambda k: jax.random.rademacher(k, like.shape[1:], like.dtype))(keys)
 
     def divergence(fn, y):
-        value, product = jax.jvp(fn, (y,), (probes,))
-        return value, jnp.sum(product * probes, (1, 2, 3))
+        value, pull_back = jax.vjp(fn, y)
+        return value, jnp.sum(pull_back(probes)[0] * probes, (1, 2, 3))
 
     return divergence
 

@@ -112,7 +112,7 @@ def _check(path: Path, headers: dict) -> tuple[tuple[int, ...], np.dtype]:
 def _classes(path: Path, labels: dict[str, np.ndarray]) -> tuple[tuple[str, ...], bool]:
     """Class names, and whether exactly one holds. Makes every label array [n, columns]."""
     for split, rows in labels.items():
-        labels[split] = rows.reshape(len(rows), -1).astype(np.int64)
+        labels[split] = (rows if rows.ndim == 2 else rows[:, None]).astype(np.int64)
     columns = labels["train"].shape[1]
     names = class_names(path.stem)
     exclusive = columns == 1

@@ -1,7 +1,7 @@
 """Soft tissue of the chest radiograph phantom: which path of each ray, in cm, runs through what.
 
 The thorax is an ellipsoidal cage; diaphragm, mediastinum and heart take their share of its depth. Coordinates
-as in cxr_factors: cm, x to the patient's left, y down from the apex. Arrays are [n, h, w]; factors [n, 1, 1].
+are those of cxr_factors. Arrays are [n, h, w]; factors [n, 1, 1].
 """
 
 from dataclasses import dataclass
@@ -10,25 +10,40 @@ import numpy as np
 
 from data.phantom.raster import coverage, half_disc
 
+BEND = 0.22  # angular frequency of the spine's lateral bend, 1/cm
+
 
 @dataclass
 class Grid:
-    """Pixel centres in the patient's frame: x, y [n, h, w] cm; pixel [n, 1, 1] cm; side +-1 of the midline."""
+    """Pixel centres of an exposure in the patient's frame."""
 
-    x: np.ndarray
-    y: np.ndarray
-    pixel: np.ndarray
-    side: np.ndarray
+    x: np.ndarray  # [n, h, w] cm
+    y: np.ndarray  # [n, h, w] cm
+    side: np.ndarray  # [n, h, w], +1 left of the midline, -1 right
+    pixel: np.ndarray  # [n, 1, 1] cm, width of a pixel
+    area: np.ndarray  # [n, 1, 1] cm^2, area of a pixel
 
     @classmethod
     def view(cls, f, u, v):
-        """The field of view of one exposure: shift, in-plane rotation and the bend of the spine."""
+        """Field of view of one exposure: shift, in-plane rotation and the bend of the spine."""
         half_x, half_y, centre_y = field(f)
+        size = u.shape[-1]
         px, py = u * half_x + f["view_x"], v * half_y
         x = px + f["tilt"] * py
         y = py - f["tilt"] * px + centre_y
-        x = x - f["curve"] * np.sin(y * 0.22 + f["curve_phase"])
-        return cls(x, y, 2 * half_x / u.shape[-1], np.where(x > 0, 1.0, -1.0).astype(np.float32))
+        x = x - f["curve"] * np.sin(y * BEND + f["curve_phase"])
+        side = np.where(x > 0, 1.0, -1.0).astype(np.float32)
+        return cls(x, y, side, 2 * half_x / size, 4 * half_x * half_y / size**2)
+
+    def locate(self, f, x, y):
+        """Pixel positions (col, row) of points in the patient's frame, cm [n, k]: the inverse of `view`."""
+        size = self.x.shape[-1]
+        half_x, half_y, centre_y = (a[:, :, 0] for a in field(f))
+        shift, tilt, bend, phase = (f[k][:, :, 0] for k in ("view_x", "tilt", "curve", "curve_phase"))
+        x, y = x + bend * np.sin(y * BEND + phase), y - centre_y
+        px = (x - tilt * y) / (1 + tilt**2)
+        py = y + tilt * px
+        return ((px - shift) / half_x + 1) * size / 2 - 0.5, (py / half_y + 1) * size / 2 - 0.5
 
 
 def field(f):
@@ -58,7 +73,7 @@ def cage_distance(f, g, inside):
 
 
 def diaphragm(f, g):
-    """Depth below the diaphragm's outline in cm, [n, h, w], negative in the lung; measured across the dome."""
+    """Distance below the diaphragm's outline in cm, [n, h, w], negative in the lung."""
     left = np.clip(g.x / 4 + 0.5, 0, 1)  # the halves meet smoothly behind the heart
     peak = 0.44 * f["thorax_halfwidth"]
     dome = f["lung_height"] + left * f["dome_drop"]
@@ -70,7 +85,7 @@ def diaphragm(f, g):
 
 
 def heart_frame(f):
-    """The silhouette as three discs joined by cones: [(x, y, radius)] of base, left ventricle, right atrium, cm.
+    """The silhouette as three discs joined by cones: (x, y, radius) cm of base, left ventricle, right atrium.
 
     Their outermost points make the transverse diameter over the thorax's exactly the cardiothoracic ratio.
     """
@@ -79,15 +94,19 @@ def heart_frame(f):
     left = width - right
     floor = f["lung_height"] + f["dome_drop"] + 1.4 + f["heart_level"]
     ventricle, atrium = f["heart_round"] * width, 0.27 * width
-    base = (0.7 + 0.3 * f["turn"], 0.42 * f["lung_height"], 3.1 + 0 * width)
-    return base, (left - ventricle, floor - 1.05 * ventricle, ventricle), (atrium - right, floor - 1.45 * atrium, atrium)
+    middle = 0.7 + 0.3 * f["turn"]
+    # The base stays within the other two by enough that tilt and bend cannot make it the widest point.
+    reach = np.minimum(right + middle, left - middle) - 0.8
+    base = (middle, 0.40 * f["lung_height"], np.clip(reach, 1.5, 3.5))
+    lower_left = (left - ventricle, floor - 1.05 * ventricle, ventricle)
+    return base, lower_left, (atrium - right, floor - 1.45 * atrium, atrium)
 
 
 def cone(g, a, b):
     """Two discs (x, y, radius) and the straight sides that join them.
 
-    Returns (distance, inward), cm: the signed distance to their convex hull, positive inside, and the distance
-    to the outer side as seen from the right of a -> b (the inner side of a clockwise polygon).
+    Returns (distance, inward), cm: the signed distance to their convex hull, positive inside; and, on the
+    right of a -> b (the inner side of a clockwise polygon), the distance to the side that lies across.
     """
     bx, by = b[0] - a[0], b[1] - a[1]
     length = np.sqrt(bx * bx + by * by)
@@ -97,11 +116,12 @@ def cone(g, a, b):
     sine = np.clip((a[2] - b[2]) / length, -0.95, 0.95)
     t = np.clip((along + np.abs(across) * sine / np.sqrt(1 - sine * sine)) / length, 0, 1)
     radius = a[2] + t * (b[2] - a[2])
-    return radius - np.sqrt((along - t * length) ** 2 + across**2), np.where(across >= 0, radius + across, -99)
+    distance = radius - np.sqrt((along - t * length) ** 2 + across**2)
+    return distance, np.where(across >= 0, radius + across, -99)
 
 
 def heart(f, g):
-    """Signed distance in cm inside the cardiac silhouette, and the depth at which the heart is thickest, cm."""
+    """Signed distance inside the cardiac silhouette and the distance at which the heart is thickest, cm."""
     base, ventricle, atrium = heart_frame(f)
     sides = [cone(g, base, ventricle), cone(g, ventricle, atrium), cone(g, atrium, base)]
     outer = np.maximum(np.maximum(sides[0][0], sides[1][0]), sides[2][0])
@@ -110,7 +130,7 @@ def heart(f, g):
 
 
 def mediastinum(f, g):
-    """Signed distance in cm inside the mediastinal outline without the heart: vena cava, knob, pulmonary trunk."""
+    """Signed distance in cm inside the mediastinum without the heart: vena cava, knob, pulmonary trunk."""
     up = 1 / (1 + (np.maximum(g.y, 0) / 2.5) ** 2)
     left = g.side > 0
     base = np.where(left, f["mediastinum"] - 0.7, f["mediastinum"]) + np.where(left, 1.6, 1.0) * up
@@ -142,11 +162,13 @@ def thorax(f, g):
     below = diaphragm(f, g)
     middle = mediastinum(f, g)
     cardiac, radius = heart(f, g)
-    cavity = 2 * f["thorax_depth"] * np.maximum(inside, 0) ** 0.55
-    recess = 1 - coverage(below, g.pixel) * (1 - f["recess"] + 0.35 * np.sqrt(np.maximum(below, 0)))
+    taper = 1 - f["taper"] * np.clip(g.y / f["lung_height"], 0, 1)
+    cavity = 2 * f["thorax_depth"] * np.maximum(inside, 0) ** 0.55 * taper
+    lost = 1 - f["recess"] + 0.35 * np.sqrt(np.maximum(below, 0))  # the lung behind thins out
+    recess = 1 - lost * coverage(below, np.maximum(f["dome_blur"], g.pixel))
     width = np.maximum(4.0, middle + 1e-3)
     central = np.where(middle > 0, 9.5 * half_disc((1 - middle / width) ** 2), 0)
-    heart_depth = 2 * f["heart_depth"] * half_disc(np.clip(1 - cardiac / radius, 0, None) ** 2) ** 1.4
+    heart_depth = 2 * f["heart_depth"] * half_disc(np.clip(1 - cardiac / radius, 0, None) ** 2) ** 1.9
     lung = np.maximum(cavity - np.maximum(central, heart_depth), 0) * np.clip(recess, 0, 1)
     silhouette = coverage(cardiac, g.pixel)
     p = g.pixel
@@ -155,16 +177,16 @@ def thorax(f, g):
 
 
 def body(f, g):
-    """Soft tissue along each ray in cm [n, h, w]: trunk, neck, upper arms, breasts, and the head where it enters."""
+    """Soft tissue along each ray in cm [n, h, w]: trunk, neck, upper arms, breasts, head where it enters."""
     ax = np.abs(g.x)
     upper = np.clip((12 - g.y) / 11, 0, 1)
     half = f["thorax_halfwidth"] + f["wall"] + 6.0 * upper
     top = g.y + f["shoulder_level"] - f["shoulder_slope"] * np.maximum(ax - f["neck_halfwidth"], 0)
     q = (ax / half) ** 2
     depth = f["body_depth"] * (1 + f["belly"] * (g.y / f["lung_height"] - 0.5))
-    trunk = 2 * depth * half_disc(q * np.sqrt(q)) * np.clip(top / 4, 0, 1) ** 0.5
+    trunk = 2 * depth * half_disc(q * q * np.sqrt(q)) * np.clip(top / 4, 0, 1) ** 0.4
     neck_half = f["neck_halfwidth"] + 0.7 * np.clip(g.y + 7, 0, 8) ** 1.2
-    neck = 2.8 * f["neck_halfwidth"] * half_disc((g.x / neck_half) ** 2) * np.clip((6 - g.y) / 6, 0, 1)
+    neck = 3.3 * f["neck_halfwidth"] * half_disc((g.x / neck_half) ** 2) * np.clip((8 - g.y) / 6, 0, 1)
     shoulder = np.sqrt(np.sqrt(trunk**4 + arm(f, g, ax, 0)[0] ** 4))
     soft = np.maximum(shoulder, neck)
     head = half_disc((g.x / 7.0) ** 2 + ((g.y + 15.5) / 8.5) ** 2) * 15 * f["chin"]
@@ -178,7 +200,7 @@ def arm(f, g, ax, lift):
     px, py = ax - sx, g.y - sy
     along = np.clip((px * ex + py * ey) / (ex * ex + ey * ey), 0, 1)
     d2 = (px - along * ex) ** 2 + (py - along * ey) ** 2
-    return 2 * f["arm_radius"] * half_disc(d2 / f["arm_radius"] ** 2), np.sqrt(d2)
+    return 2.3 * f["arm_radius"] * half_disc(d2 / f["arm_radius"] ** 2), np.sqrt(d2)
 
 
 def breasts(f, g, ax):
@@ -196,7 +218,7 @@ def gastric_gas(f, g, cloud):
     y0 = f["lung_height"] + f["dome_drop"] + 1.3 + 1.3 * size
     y0 = y0 + f["gas_y"]
     r2 = ((g.x - f["gas_x"]) / (2.1 * size)) ** 2 + ((g.y - y0) / (1.3 * size)) ** 2
-    r2 = r2 * (1 + 0.25 * cloud)
+    r2 = r2 * np.exp(0.3 * cloud)
     return np.where(f["gas_present"] > 0, 4.0 * size * half_disc(r2), 0)
 
 

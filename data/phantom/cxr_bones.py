@@ -56,7 +56,8 @@ def clavicles(f, g):
     ax = np.abs(g.x - f["turn"] * np.clip(1 - np.abs(g.x) / 16, 0, 1))
     end = f["thorax_halfwidth"] + 2.0
     t = np.clip((ax - 1.3) / (end - 1.3), 0, 1)
-    centre = f["clavicle_level"] - f["clavicle_slope"] * (ax - 1.3) + 0.9 * np.sin(2 * np.pi * t) * (1 - 0.5 * t)
+    bow = 0.9 * np.sin(2 * np.pi * t) * (1 - 0.5 * t)
+    centre = f["clavicle_level"] - f["clavicle_slope"] * (ax - 1.3) + bow
     half = 0.65 + 0.35 * np.abs(1 - 2 * t) ** 2
     d = np.abs(g.y - centre)
     shape = 0.5 * coverage(half - d, g.pixel) + 0.4 * (

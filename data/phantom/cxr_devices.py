@@ -1,7 +1,8 @@
-"""What lies on a chest radiograph besides the patient: side markers, annotations, ECG leads, the shutter."""
+"""What a chest radiograph shows besides the patient: side marker, annotation, ECG leads, the shutter."""
 
 import numpy as np
 
+from data.phantom import cxr_anatomy as anatomy
 from data.phantom.raster import coverage, splat
 
 GLYPHS = np.array([  # strokes (x0, y0, x1, y1) in a unit square; unused strokes have no length
@@ -13,64 +14,80 @@ WIRES = 3
 DRAWS = 12 * WIRES + 2 * TEXT  # uniform numbers an example needs
 
 
-def _strokes(x0, y0, x1, y1, weight, size, steps):
-    """Splats straight strokes [n, k] given in unit image coordinates; weight [n, k] is mass per unit length."""
+def _strokes(ends, weight, size, steps):
+    """Splats straight strokes: [n, size, size].
+
+    ends: x0, y0, x1, y1, each [n, ...] in unit image coordinates. weight: attenuation times width in pixels.
+    """
+    n = len(ends[0])
+    x0, y0, x1, y1, weight = (np.broadcast_to(a, ends[2].shape).reshape(n, -1, 1) for a in (*ends, weight))
     t = (np.arange(steps, dtype=np.float32) + 0.5) / steps
-    x, y = (a[..., None] + (b - a)[..., None] * t for a, b in ((x0, x1), (y0, y1)))
+    x, y = (((a + (b - a) * t) * size - 0.5).reshape(n, -1) for a, b in ((x0, x1), (y0, y1)))
     mass = np.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2) * weight * size / steps
-    n = len(x)
-    mass = np.broadcast_to(mass[..., None], x.shape).reshape(n, -1)
-    return splat(x.reshape(n, -1) * size - 0.5, y.reshape(n, -1) * size - 0.5, mass, size)
+    return splat(x, y, np.broadcast_to(mass, mass.shape[:2] + (steps,)).reshape(n, -1), size)
+
+
+def devices(f, uniform, size):
+    """Attenuation of everything that lies on the patient, [n, size, size]; uniform: [n, DRAWS]."""
+    total = marker(f, uniform[:, 12 * WIRES :], size)
+    worn = np.flatnonzero(f["leads"])
+    if len(worn):
+        total[worn] += leads(uniform[worn, : 12 * WIRES], size)
+    return total
 
 
 def marker(f, uniform, size):
-    """Lead side marker and a line of annotation: attenuation [n, size, size], dimensionless."""
-    left = f["marker_left"][:, :, 0] > 0
-    edge = f["marker_x"][:, :, 0]
-    x = np.where(left, 0.5 + 0.5 * edge, 0.5 - 0.5 * edge)
-    y = f["marker_y"][:, :, 0]
-    glyph = np.where(left[:, :, None], GLYPHS[0], GLYPHS[1])
+    """Lead side marker and a line of annotation under it."""
+    names = ("marker_left", "marker_x", "marker_y", "marker", "annotation")
+    left, edge, y, on, text_on = (f[k][:, :, 0] for k in names)
+    x = np.where(left > 0, 0.5 + 0.5 * edge, 0.5 - 0.5 * edge)
+    glyph = np.where(left[:, :, None] > 0, GLYPHS[0], GLYPHS[1])
     scale = 0.032 * (0.8 + 0.5 * uniform[:, :1])
-    gx, gy = x[..., None] + scale[..., None] * (glyph[:, :, 0::2] - 0.35), y[..., None] + scale[..., None] * glyph[:, :, 1::2]
-    on = f["marker"][:, :, 0] * np.ones(5, np.float32)
-    thick = 0.012 * size  # stroke width in pixels; the mass is spread over it by the pixel's own width
-    letter = _strokes(gx[:, :, 0], gy[:, :, 0], gx[:, :, 1], gy[:, :, 1], 2.2 * on * thick, size, max(6, size // 10))
+    gx = x[..., None] + scale[..., None] * (glyph[:, :, 0::2] - 0.35)
+    gy = y[..., None] + scale[..., None] * glyph[:, :, 1::2]
+    thick = 0.012 * size  # stroke width in pixels
+    ends = (gx[:, :, 0], gy[:, :, 0], gx[:, :, 1], gy[:, :, 1])
+    letter = _strokes(ends, 2.2 * on * thick, size, max(6, size // 10))
     start = x - 0.03 + 0.009 * np.arange(TEXT, dtype=np.float32) + 0.002 * uniform[:, :TEXT]
-    row = y + scale * 1.5
-    on = f["annotation"][:, :, 0] * (uniform[:, TEXT : 2 * TEXT] > 0.15)
-    text = _strokes(start, row + 0 * start, start, row + 0.014 + 0 * start, 0.9 * on * thick, size, max(3, size // 24))
-    return letter + text
+    row = y + scale * 1.5 + 0 * start
+    ink = text_on * (uniform[:, TEXT : 2 * TEXT] > 0.15)
+    return letter + _strokes((start, row, start, row + 0.014), 0.9 * ink * thick, size, max(3, size // 24))
 
 
-def leads(f, uniform, size, steps=96):
-    """ECG wires, each with its electrode: attenuation [n, size, size]."""
+def leads(uniform, size, steps=96):
+    """ECG wires from the chest to an edge of the image, each with a ring electrode: [n, size, size]."""
     u = uniform.reshape(-1, WIRES, 12)
-    t = np.linspace(0, 1, steps + 1, dtype=np.float32)[None, None]
     side = np.array([-1, 1, 1], np.float32)[None, :, None]
     x0 = 0.5 + side * (0.12 + 0.25 * u[:, :, 0:1])
     y0 = np.array([0.2, 0.2, 0.75], np.float32)[None, :, None] + 0.15 * u[:, :, 1:2]
     x1 = 0.5 + side * (0.1 + 0.5 * u[:, :, 2:3])
-    y1 = np.where(u[:, :, 3:4] > 0.5, 1.05, -0.05)
-    bow = 0.5 * (u[:, :, 4:5] - 0.5)
-    arch = 4 * t * (1 - t) * bow + 0.05 * np.sin(6.28 * (t + u[:, :, 5:6])) * (u[:, :, 6:7] - 0.5)
+    y1 = np.where(u[:, :, 3:4] > 0.5, np.float32(1.05), np.float32(-0.05))
+    t = np.linspace(0, 1, steps + 1, dtype=np.float32)
+    arch = 2 * t * (1 - t) * (u[:, :, 4:5] - 0.5)
+    arch = arch + 0.05 * np.sin(6.28 * (t + u[:, :, 5:6])) * (u[:, :, 6:7] - 0.5)
     x, y = x0 + (x1 - x0) * t + arch, y0 + (y1 - y0) * t
-    on = f["leads"] * (u[:, :, 7:8] > 0.25)
-    weight = np.broadcast_to(0.006 * size * (0.2 + 0.4 * u[:, :, 8:9]) * on, x[:, :, 1:].shape)
-    flat = [a.reshape(len(a), -1) for a in (x[:, :, :-1], y[:, :, :-1], x[:, :, 1:], y[:, :, 1:], weight)]
-    wire = _strokes(*flat, size, max(1, size // 64))
-    ring = np.linspace(0, 6.2832, 13, dtype=np.float32)
-    rx, ry = x0 + 0.009 * np.cos(ring), y0 + 0.009 * np.sin(ring)
-    weight = np.broadcast_to(0.012 * size * 0.5 * on, rx[:, :, 1:].shape)
-    flat = [a.reshape(len(a), -1) for a in (rx[:, :, :-1], ry[:, :, :-1], rx[:, :, 1:], ry[:, :, 1:], weight)]
-    return wire + _strokes(*flat, size, max(2, size // 32))
+    worn = u[:, :, 7:8] > 0.25
+    weight = 0.006 * size * (0.2 + 0.4 * u[:, :, 8:9]) * worn
+    wire = _strokes((x[..., :-1], y[..., :-1], x[..., 1:], y[..., 1:]), weight, size, max(1, size // 64))
+    angle = np.linspace(0, 6.2832, 13, dtype=np.float32)
+    x, y = x[..., :1] + 0.009 * np.cos(angle), y[..., :1] + 0.009 * np.sin(angle)
+    ends = (x[..., :-1], y[..., :-1], x[..., 1:], y[..., 1:])
+    return wire + _strokes(ends, 0.006 * size * worn, size, max(2, size // 32))
 
 
 def shutter(f, u, v, uniform):
-    """Where the collimator lets the beam through, coverage [n, h, w]; all ones without a shutter."""
-    c, s = u + f["shutter_tilt"] * v, v - f["shutter_tilt"] * u
-    far = np.where(f["collimated"] > 0, 0.0, 9.0)
+    """Where the collimator lets the beam through, coverage [n, h, w]; all ones without a shutter.
+
+    It never crops the lungs: their outline in the image bounds how far each blade comes in.
+    """
+    half_x, half_y, _ = anatomy.field(f)
+    bottom = 2 * half_y - f["view_top"] - f["lung_height"] - f["dome_drop"] - f["angle_depth"] - 1.0
+    room = (half_x - f["thorax_halfwidth"] - 3.0) / half_x
+    limits = (room, room, (f["view_top"] - 1.0) / half_y, bottom / half_y)
+    across, down = u + f["shutter_tilt"] * v, v - f["shutter_tilt"] * u
     open_, width = 1.0, 2.0 / u.shape[-1]
-    for k, (coordinate, sign) in enumerate(((c, 1), (c, -1), (s, 1), (s, -1))):
-        inset = np.maximum(uniform[:, k, None, None] * 0.5 - 0.28, -0.1) * (0.9 if k < 2 else 0.7)
-        open_ = open_ * coverage(1 - inset + far - sign * coordinate, width)
+    for k, edge in enumerate((across, -across, -down, down)):
+        inset = np.minimum(uniform[:, k, None, None] * 0.5 - 0.28, np.maximum(limits[k], -0.1))
+        inset = np.where(f["collimated"] > 0, np.maximum(inset, -0.1), -9.0)
+        open_ = open_ * coverage(1 - inset - edge, width)
     return open_

@@ -1,4 +1,4 @@
-"""From tissue to a displayed radiograph: Beer-Lambert, scatter, quantum noise, detector blur, log and window."""
+"""From tissue to a displayed radiograph: Beer-Lambert, scatter, quantum noise, blur, log and window."""
 
 import numpy as np
 
@@ -17,11 +17,11 @@ def transmit(attenuation):
 def detect(attenuation, scatter, dose, area, noise, unsharp=0.05, pitch=0.38):
     """Detector signal relative to air, [n, h, w].
 
-    attenuation: line integrals, dimensionless. scatter: strength of single scatter behind the grid, [n, 1, 1]:
-    it arises where photons meet tissue, A exp(-A), and spreads over SCATTER_RANGE. dose: log10 photons per cm^2
-    in air. area: of a pixel, cm^2. noise: standard normal [n, h, w]; counts are in the thousands and more, where
-    Poisson is Gaussian. unsharp: sigma in cm of focal spot, motion and
-    screen. pitch: sigma in pixels of the filter before sampling.
+    attenuation: line integrals [n, h, w], dimensionless. scatter: strength of single scatter behind the grid;
+    it arises where photons meet tissue, as A exp(-A), and spreads over SCATTER_RANGE. dose: log10 of photons
+    per cm^2 in air. area: of a pixel, cm^2. noise: standard normal [n, h, w]; counts are in the thousands,
+    where Poisson is Gaussian. unsharp: sigma in cm of focal spot, motion and screen on a field of 40 cm.
+    pitch: sigma in pixels of the filter before sampling. All but noise [n, 1, 1].
     """
     size = attenuation.shape[-1]
     primary = transmit(attenuation)
@@ -32,7 +32,7 @@ def detect(attenuation, scatter, dose, area, noise, unsharp=0.05, pitch=0.38):
 
 
 def display(signal, lung, heart, f):
-    """Gray levels in [0, 1] of a detector signal: log, harmonisation and a sigmoid window (DICOM VOI SIGMOID).
+    """Gray levels in [0, 1] of a detector signal: log, harmonisation, sigmoid window (DICOM VOI SIGMOID).
 
     lung, heart: weight of each pixel as lung field and as heart. Like automatic exposure with its measuring
     fields, the window is anchored at these means, to the gray levels the factors ask for.
@@ -44,9 +44,10 @@ def display(signal, lung, heart, f):
     dark, bright = logit(f["lung_gray"] / f["top_gray"]), logit(f["heart_gray"] / f["top_gray"])
     slope = (bright - dark) / np.maximum(high - low, 0.5)
     gray = f["top_gray"] / (1 + np.exp(-(dark + slope * (a - low))))
-    floor = gray.min((1, 2), keepdims=True)
-    gray = f["air_gray"] + (gray - floor) * (f["top_gray"] - f["air_gray"]) / (f["top_gray"] - floor)
-    return np.clip(gray, 0, 1)
+    floor = np.minimum(gray.min((1, 2), keepdims=True), f["lung_gray"] - 0.02)
+    # Below the lung's level the curve bends, without a kink, so that the darkest pixel reaches air_gray.
+    deep = np.maximum(f["lung_gray"] - gray, 0) / (f["lung_gray"] - floor)
+    return np.clip(gray - (floor - f["air_gray"]) * deep * deep, 0, 1)
 
 
 def _mean(image, weight):

@@ -10,6 +10,7 @@ from data.phantom.raster import half_disc, splat
 
 ROOTS = np.array([-1.25, -0.75, -0.25, 0.2, 0.65, 1.1, 1.4], np.float32)  # angle below the lateral axis [rad]
 GENERATIONS = 4
+COMPANIONS = 2.0  # artery, vein and bronchial wall run together and overlap in projection
 SEGMENTS = len(ROOTS) * (2**GENERATIONS - 1)
 DRAWS = 2 * SEGMENTS * 3  # uniform numbers an example needs: both sides, three a segment
 
@@ -22,14 +23,14 @@ def hilum(f, side):
 
 
 def tree(f, uniform, side):
-    """Segments of one lung: arrays start_x, start_y, step_x, step_y, bend and radius, each [n, SEGMENTS] cm."""
+    """Segments of one lung: start x and y, step x and y, bend and radius, each [n, SEGMENTS] cm."""
     n = len(uniform)
     u = 2 * uniform.reshape(n, SEGMENTS, 3) - 1
     x0, y0 = hilum(f, side)
     scale = (f["lung_height"] / 20)[:, :, 0]
     angle, x, y = ROOTS[None] + 0.25 * u[:, : len(ROOTS), 0], x0 + 0 * ROOTS, y0 + 2.2 * ROOTS * scale
-    length, radius, first, parts = 3.4, 0.68, 0, []
-    for generation in range(GENERATIONS):
+    length, radius, first, parts = 3.4, 0.46, 0, []
+    for _ in range(GENERATIONS):
         draw = u[:, first : first + angle.shape[1]]
         reach = length * scale * (1 + 0.35 * draw[:, :, 1])
         dx, dy = side * np.cos(angle) * reach, np.sin(angle) * reach
@@ -43,25 +44,22 @@ def tree(f, uniform, side):
     return [np.concatenate(p, 1) for p in zip(*parts, strict=True)]
 
 
-def vessels(f, uniform, to_pixel, size, area):
-    """Blood along each ray in cm, [n, size, size], as if all the lung were aerated.
-
-    uniform: [n, DRAWS]. to_pixel: maps cm (x, y) [n, k] to (col, row). area: of a pixel in cm^2, [n, 1].
-    """
+def vessels(f, g, uniform):
+    """Blood along each ray in cm, [n, h, w], as if all the lung were aerated; uniform: [n, DRAWS]."""
+    n, size = len(uniform), g.x.shape[-1]
     sides = [tree(f, part, side) for part, side in zip(np.split(uniform, 2, axis=1), (-1, 1), strict=True)]
     x, y, dx, dy, bend, radius = (np.concatenate(pair, 1)[:, :, None] for pair in zip(*sides, strict=True))
     steps = max(6, size // 8)
     t = (np.arange(steps, dtype=np.float32) + 0.5) / steps
-    arc = 4 * t * (1 - t) * bend
     length = np.sqrt(dx * dx + dy * dy) + 1e-3
-    lanes = np.linspace(-0.75, 0.75, 1 if size <= 64 else 5, dtype=np.float32) * (size > 64)  # wide vessels span several pixels
-    px, py = x + dx * t - dy / length * arc, y + dy * t + dx / length * arc
-    px = np.concatenate([px - o * radius * dy / length for o in lanes], 2)
-    py = np.concatenate([py + o * radius * dx / length for o in lanes], 2)
-    mass = np.pi * radius**2 * length / (steps * len(lanes)) / area[:, :, None]
-    n = len(px)
-    col, row = to_pixel(px.reshape(n, -1), py.reshape(n, -1))
-    return splat(col, row, np.broadcast_to(mass, px.shape).reshape(n, -1), size)
+    # A wide vessel spans several pixels: its blood runs in parallel lanes across the tube.
+    lanes = np.array([-0.5, 0.5] if size <= 64 else [-0.8, -0.4, 0.0, 0.4, 0.8], np.float32)
+    offset = (4 * t * (1 - t) * bend)[..., None] + radius[..., None] * lanes
+    px = (x + dx * t)[..., None] - (dy / length)[..., None] * offset
+    py = (y + dy * t)[..., None] + (dx / length)[..., None] * offset
+    mass = COMPANIONS * np.pi * radius**2 * length / (steps * len(lanes)) / g.area
+    mass = np.broadcast_to(mass[..., None], px.shape)
+    return splat(*g.locate(f, px.reshape(n, -1), py.reshape(n, -1)), mass.reshape(n, -1), size)
 
 
 def hila(f, g):

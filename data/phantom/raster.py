@@ -50,8 +50,8 @@ def splat(col, row, mass, size):
 def texture(coefficients, size, slopes, corner=2.0):
     """Two independent random fields of unit variance from one set of Fourier coefficients.
 
-    coefficients: complex64 [n, 2m+1, 2m+1], standard normal; modes -m..m cycles per image. The amplitude falls
-    as (k^2 + corner^2)^(-slope/2), one slope a field. Modes beyond the grid's Nyquist frequency are left out, so
+    coefficients: complex64 [n, 2m+1, 2m+1], standard normal, of modes -m..m cycles per image. Amplitudes fall
+    as (k^2 + corner^2)^(-slope/2), one slope a field. Modes beyond the grid's Nyquist are left out, so
     another `size` samples the same field. Returns two arrays [n, size, size] float32.
     """
     n, width, _ = coefficients.shape

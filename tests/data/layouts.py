@@ -35,7 +35,9 @@ def chosen(tmp_path: Path, name: str, source: Path | str = "", **options) -> Dat
 
 def prepared(tmp_path: Path) -> list[str]:
     """What lies in the cache: whole datasets, half ones and locks alike."""
-    return sorted(path.relative_to(tmp_path / "cache").as_posix() for path in (tmp_path / "cache").glob("*/*"))
+    return sorted(
+        path.relative_to(tmp_path / "cache").as_posix() for path in (tmp_path / "cache").glob("*/*")
+    )
 
 
 def everything(dataset, name: str = "image") -> dict[bytes, np.ndarray]:
@@ -44,7 +46,9 @@ def everything(dataset, name: str = "image") -> dict[bytes, np.ndarray]:
     for split, n in dataset.info.sizes.items():
         if n:
             arrays = dataset.arrays(split)
-            rows |= {bytes(key): np.asarray(row) for key, row in zip(arrays["key"], arrays[name], strict=True)}
+            rows |= {
+                bytes(key): np.asarray(row) for key, row in zip(arrays["key"], arrays[name], strict=True)
+            }
     return rows
 
 
@@ -115,7 +119,9 @@ def save_table(path: Path, rows: list[dict]) -> Path:
     return path
 
 
-def medmnist(path: Path, sizes=(20, 6, 8), size: int = 28, colour=False, columns: int = 1, **replaced) -> Path:
+def medmnist(
+    path: Path, sizes=(20, 6, 8), size: int = 28, colour=False, columns: int = 1, **replaced
+) -> Path:
     """An npz in MedMNIST's layout; arrays given by name replace the made ones (None leaves one out)."""
     arrays, rng = {}, np.random.default_rng(0)
     for i, (split, n) in enumerate(zip(("train", "val", "test"), sizes, strict=True)):

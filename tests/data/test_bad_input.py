@@ -9,7 +9,7 @@ from PIL import Image
 import data
 from data import DataOptions, UserError
 from tests.data import layouts
-from tests.data.layouts import chosen, folder, nih, nih_rows, opened, prepared
+from tests.data.layouts import folder, nih, nih_rows, opened, prepared
 
 
 def refused(tmp_path, name, source, says, **options):
@@ -51,7 +51,9 @@ def test_options_are_checked(tmp_path, wrong, says):
 
 
 def test_lists_are_taken_for_tuples():
-    assert DataOptions(classes=["a"], split=[0.6, 0.1, 0.3]) == DataOptions(classes=("a",), split=(0.6, 0.1, 0.3))
+    assert DataOptions(classes=["a"], split=[0.6, 0.1, 0.3]) == DataOptions(
+        classes=("a",), split=(0.6, 0.1, 0.3)
+    )
 
 
 def test_missing_folder_and_table(tmp_path):
@@ -96,7 +98,12 @@ def test_a_row_whose_image_is_missing(tmp_path):
 def test_a_label_outside_the_list(tmp_path):
     rows = nih_rows()
     rows[4]["Finding Labels"] = "Pneumonia|Gout"
-    refused(tmp_path, "nih", nih(tmp_path / "nih", rows), "line 6: the label 'Gout' is not one of No Finding, Atel")
+    refused(
+        tmp_path,
+        "nih",
+        nih(tmp_path / "nih", rows),
+        "line 6: the label 'Gout' is not one of No Finding, Atel",
+    )
 
 
 @pytest.mark.parametrize("name", ["../../secret.png", "/etc/passwd", "images/a.png", "C:\\a.png", ""])
@@ -113,6 +120,17 @@ def test_an_image_listed_twice(tmp_path):
     source = nih(tmp_path / "nih")
     layouts.save_table(source / "Data_Entry_2017.csv", [*nih_rows(), nih_rows()[0]])
     refused(tmp_path, "nih", source, "line 42: '00000000_000.png' is listed twice")
+
+
+def test_what_the_source_does_not_have_is_said_before_anything_is_copied(tmp_path, monkeypatch):
+    from data.builders import base
+
+    monkeypatch.setattr(base.Records, "prepare", lambda self: pytest.fail("copied"))
+    source = nih(tmp_path / "nih")
+    refused(tmp_path, "nih", source, "data.classes names 'Gout'", classes=("Gout",))
+    refused(tmp_path, "nih", source, "data.attributes names 'shoe size'", attributes=("shoe size",))
+    refused(tmp_path, "nih", source, "data.view='oblique' is not known", view="oblique")
+    refused(tmp_path, "nih", source, "split of nih", split=(0.999998, 0.000001, 0.000001))
 
 
 def truncated(path):
@@ -161,7 +179,13 @@ def test_all_images_corrupt(tmp_path):
     source = folder(tmp_path / "mine")
     for path in source.glob("*/*.png"):
         truncated(path)
-    refused(tmp_path, "folder", source, "0 images are left after the choice of classes and view, 30 skipped", on_error="skip")
+    refused(
+        tmp_path,
+        "folder",
+        source,
+        "0 images are left after the choice of classes and view, 30 skipped",
+        on_error="skip",
+    )
 
 
 def test_the_cache_is_never_inside_the_source(tmp_path):
@@ -188,7 +212,3 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"The disk of data\.cache=.* is full"):
         opened(tmp_path, "folder", folder(tmp_path / "mine"))
     assert not list((tmp_path / "cache" / "arrays").iterdir())
-
-
-def test_options_do_not_reach_for_the_disk():
-    assert chosen.__module__ and DataOptions(dir="/nowhere").dir == "/nowhere"

@@ -57,7 +57,9 @@ def test_views_classes_and_attributes(tmp_path):
     assert sum(frontal.info.sizes.values()) == 25
     assert all(b"frontal" in key for key in everything(frontal))
     np.testing.assert_array_equal(np.unique(frontal.arrays("train")["label"], axis=0), [[0, 1]])
-    lateral = opened(tmp_path, "chexpert", root, view="lateral", classes=("Edema",), attributes=("view", "age"))
+    lateral = opened(
+        tmp_path, "chexpert", root, view="lateral", classes=("Edema",), attributes=("view", "age")
+    )
     label = lateral.arrays("train")["label"]
     np.testing.assert_allclose(label, np.tile(np.float32([1, -1, 0.68]), (len(label), 1)))  # no AP/PA there
     assert lateral.info.recorded == ("view", "lateral", "sex", "age")

@@ -71,7 +71,8 @@ def test_16_bit_colour_png_keeps_its_bits(channels):
     encoded = png16(pixels, [0, 1, 2, 3, 4, 4, 3, 2, 1, 0, 4])
     np.testing.assert_array_equal(images.decode(encoded, "a", bits=16), pixels[..., :3])
     np.testing.assert_array_equal(images.decode(encoded, "a", bits=8), pixels[..., :3] >> 8)
-    for broken in (encoded[:-30], encoded[:60] + b"\0" + encoded[61:]):
+    checksum = len(encoded) - 18  # of the pixels, before the last chunk; 26 is in the header
+    for broken in (encoded[:-30], *(encoded[:i] + b"\7" + encoded[i + 1 :] for i in (26, 60, checksum))):
         with pytest.raises(UserError, match="cannot be read"):
             images.decode(broken, "a", bits=16)
 
@@ -166,6 +167,8 @@ def test_window_and_float_images():
     hounsfield = np.float32(np.linspace(-2000, 2000, 256)).reshape(16, 16)
     soft = fitted(hounsfield, window=(-160, 240))[..., 0]
     assert soft.min() == 0 and soft.max() == 255
+    chess = np.where(np.indices((32, 32)).sum(0) % 2, 240, -2000).astype(np.float32)
+    assert abs(fitted(chess, window=(-160, 240)).mean() - 127.5) < 3  # clipped before it is averaged
     with pytest.raises(UserError, match=r"data\.window"):
         fitted(hounsfield)
 
@@ -194,7 +197,7 @@ def test_masks_from_files():
     labels = np.zeros((9, 9), np.uint8)
     labels[2:5, 2:5], labels[6, 6] = 3, 200  # numbered instances
     np.testing.assert_array_equal(images.decode_mask(encode(labels), "m"), labels > 0)
-    disc = np.zeros((32, 32), np.uint8)
-    disc[8:24, 8:24] = 255
-    np.testing.assert_array_equal(images.decode_mask(encode(disc, "JPEG", quality=60), "m"), disc > 0)
+    box = np.zeros((32, 32), np.uint8)
+    box[9:23, 11:22] = 255  # off the grid of JPEG's blocks, so that it rings
+    np.testing.assert_array_equal(images.decode_mask(encode(box, "JPEG", quality=90), "m"), box > 0)
     assert images.decode_mask(encode(np.zeros((9, 9), np.uint8)), "m").sum() == 0  # an empty mask is a mask

@@ -32,7 +32,9 @@ def test_several_labels(tmp_path):
 
 
 def test_published_files_have_class_names(tmp_path):
-    labels = {f"{split}_labels": np.arange(n)[:, None] % 2 for split, n in (("train", 20), ("val", 6), ("test", 8))}
+    labels = {
+        f"{split}_labels": np.arange(n)[:, None] % 2 for split, n in (("train", 20), ("val", 6), ("test", 8))
+    }
     path = medmnist(tmp_path / "pneumoniamnist_64.npz", **labels)
     assert opened(tmp_path, "medmnist", path).info.classes == ("normal", "pneumonia")
     with pytest.raises(UserError, match="labels from 0 to 2, outside the 2 classes"):
@@ -116,7 +118,9 @@ def test_a_header_that_promises_a_terabyte_is_not_believed(tmp_path):
     header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1024, 1024), }"
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    members["train_images.npy"] = b"\x93NUMPY\1\0" + (118).to_bytes(2, "little") + header.ljust(117) + b"\n" + bytes(9)
+    members["train_images.npy"] = (
+        b"\x93NUMPY\1\0" + (118).to_bytes(2, "little") + header.ljust(117) + b"\n" + bytes(9)
+    )
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)

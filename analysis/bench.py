@@ -1,0 +1,218 @@
+"""python -m analysis.bench [--config configs/ddpm_cxr.py] [--torch PYTHON] [--out results/bench/NAME.json]
+
+Measures the training step, the samplers, the input pipeline and the first step of a fresh process, prints a table
+and writes JSON. With --torch (a Python that has the extra `bench`), the same network runs in PyTorch as well,
+the two taking turns, and the ratio of their rates is printed.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.cli import guarded
+
+SPECS = ("default", "plain32", "plain64", "plain128")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the parts that are asked for; returns the exit status."""
+    args = parse(argv)
+    from train.rundir import device_name, git_revision, write_json
+
+    parts = {"step": bench_step, "samplers": bench_samplers, "input": bench_input, "first_step": bench_first_step}
+    results: dict[str, Any] = {"device": device_name(), "git": git_revision(), "config": args.config, "repeats": args.repeats}
+    for name in args.parts:
+        results[name] = parts[name](args)
+        _print(name, results[name])
+    if "step" in results and "input" in results:
+        results["input_over_step"] = results["input"]["images_per_second"] / results["step"]["images_per_second"]
+        print(f"input pipeline over training step: {results['input_over_step']:.1f}")
+    if args.torch:
+        from analysis.bench_pair import compare
+
+        results["torch"] = [compare(spec, args) for spec in args.specs]
+        for row in results["torch"]:
+            _print(f"{row['spec']} beside PyTorch", row)
+    out = Path(args.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(out, results)
+    print(f"written: {out}")
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m analysis.bench", description=__doc__.split("\n\n")[1])
+    parser.add_argument("--config", default="configs/ddpm_cxr.py", help="config whose network and batch are measured")
+    parser.add_argument("--parts", nargs="*", default=["step", "samplers", "input", "first_step"],
+                        choices=["step", "samplers", "input", "first_step"])  # fmt: skip
+    parser.add_argument("--torch", default="", help="a Python with PyTorch and diffusers, to compare with")
+    parser.add_argument("--specs", nargs="*", default=list(SPECS), choices=SPECS, help="networks compared with PyTorch")
+    parser.add_argument("--repeats", type=int, default=5, help="measurements of each; the median is quoted")
+    parser.add_argument("--out", default="results/bench/bench.json", help="JSON file to write")
+    return parser.parse_args(argv)
+
+
+def bench_step(args) -> dict[str, Any]:
+    """The compiled training step: median rate, spread, compile time and memory."""
+    import jax
+
+    family, info, mesh, config, step, state = _open(args)
+    batch = _device_batch(info, config, mesh)
+    start = time.perf_counter()
+    compiled = step.lower(state, batch).compile()
+    compile_seconds = time.perf_counter() - start
+    memory = compiled.memory_analysis()
+    times = []
+    for _ in range(args.repeats + 1):
+        start = time.perf_counter()
+        for _ in range(5):
+            state, scalars = compiled(state, batch)
+        jax.block_until_ready(scalars)
+        times.append((time.perf_counter() - start) / 5)
+    rates = config.train.batch_size / np.array(times[1:])
+    return {
+        "images_per_second": float(np.median(rates)),
+        "lowest": float(rates.min()),
+        "highest": float(rates.max()),
+        "parameters": sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(state.params)),
+        "compile_seconds": compile_seconds,
+        "memory_mib": (memory.temp_size_in_bytes + memory.argument_size_in_bytes) / 2**20,
+        "peak_device_mib": _peak_memory(),
+    }
+
+
+def bench_samplers(args) -> dict[str, Any]:
+    """Images/s of every sampler at the steps it is used with, one batch of 64."""
+    import jax
+
+    from analysis.sampling import Sampler
+
+    family, info, mesh, config, step, state = _open(args)
+    rows = {}
+    for name, steps in (("dpmpp", 10), ("dpmpp", 20), ("heun", 18), ("ddim", 50), ("ddpm", 50)):
+        sampler = Sampler(family, config.sample.to_dict() | {"sampler": name, "steps": steps}, info.bits)
+        labels = np.zeros((64, len(info.labels)), np.float32)
+        sampler.draw(state, labels, 0)
+        times = []
+        for repeat in range(3):
+            start = time.perf_counter()
+            sampler.draw(state, labels, repeat)
+            times.append(time.perf_counter() - start)
+        rows[f"{name} {steps} steps"] = 64 / float(np.median(times))
+        jax.clear_caches()
+    return rows
+
+
+def bench_input(args) -> dict[str, Any]:
+    """Batches from a prepared array of 10,000 images, alone: no model, no transfer."""
+    from data import DataOptions, load
+
+    config = _config(args)
+    with tempfile.TemporaryDirectory() as cache:
+        start = time.perf_counter()
+        options = config.data.to_dict() | {"cache": cache, "num_images": 2000}
+        dataset = load(DataOptions(**options))
+        prepare = time.perf_counter() - start
+        batches = dataset.batches("train", 128, 0, raw=True)
+        rates = []
+        for repeat in range(args.repeats):
+            start = time.perf_counter()
+            for index in range(repeat * 200, repeat * 200 + 200):
+                batches[index]
+            rates.append(200 * 128 / (time.perf_counter() - start))
+    return {"images_per_second": float(np.median(rates)), "prepare_images_per_second": 2000 / prepare}
+
+
+def bench_first_step(args) -> dict[str, Any]:
+    """Seconds from the command to the end of a run of one step, without and then with the compilation cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable, "-m", "train", "--config", args.config, f"--config.compilation_cache={folder}/jax",
+            f"--config.data.cache={folder}/data", "--config.data.num_images=100", "--config.train.duration=1 steps",
+            "--config.eval.every=", "--config.eval.final_images=0",
+        ]  # fmt: skip
+        seconds = []
+        for attempt in ("cold", "warm", "warm2"):
+            start = time.perf_counter()
+            subprocess.run([*command, "--workdir", f"{folder}/{attempt}"], check=True, capture_output=True, env=os.environ)
+            seconds.append(time.perf_counter() - start)
+    return {"cold_seconds": seconds[0], "warm_seconds": min(seconds[1:])}
+
+
+def _config(args):
+    import importlib.util
+
+    path, _, arg = args.config.partition(":")
+    spec = importlib.util.spec_from_file_location("bench_config", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config(arg or None)
+
+
+def _open(args):
+    """Family, info, mesh, config, compiled-to-be step and a fresh state, for invented images of the config's size."""
+    from train import build, sharding
+
+    config = _config(args)
+    mesh = sharding.make_mesh(config.mesh.fsdp)
+    info = invented_info(config)
+    family = build.build_family(config, info)
+    step = build.jit_train_step(family, info, mesh, build.root_key(0, "train"))
+    return family, info, mesh, config, step, build.init_state(family, info, mesh, 0)
+
+
+def invented_info(config):
+    """Info of a dataset that is not there: speed does not depend on what the pixels hold."""
+    from data import Info
+
+    channels, size = config.data.channels, config.data.image_size
+    sizes = {"train": 10_000, "val": 100, "test": 100}
+    return Info(
+        name="invented", image_shape=(size, size, channels), bits=config.data.bits, classes=("a", "b", "c", "d"),
+        exclusive=False, attributes=(), mask_channels=(), raters=0, factors=(), sizes=sizes, patients=None,
+        mean=(0.0,) * channels, std=(0.5,) * channels, licence="", citation="", fingerprint="", skipped=0,
+    )  # fmt: skip
+
+
+def _device_batch(info, config, mesh):
+    from train import sharding
+
+    n = config.train.batch_size
+    rng = np.random.default_rng(0)
+    batch = {
+        "image": rng.integers(0, 255, (n, *info.image_shape), np.uint8),
+        "label": rng.integers(0, 2, (n, len(info.labels))).astype(np.float32),
+        "id": np.arange(n, dtype=np.int32),
+        "weight": np.ones(n, np.float32),
+    }
+    return sharding.put_batch(batch, mesh)
+
+
+def _peak_memory() -> float | None:
+    """MiB that the device has held at most, where the backend counts it; on a CPU the process's own peak."""
+    import resource
+
+    import jax
+
+    stats = jax.local_devices()[0].memory_stats() or {}
+    if "peak_bytes_in_use" in stats:
+        return stats["peak_bytes_in_use"] / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _print(title: str, values: dict[str, Any]) -> None:
+    print(f"\n{title}")
+    for name, value in values.items():
+        print(f"  {name:<28}{value:>12,.2f}" if isinstance(value, float) else f"  {name:<28}{json.dumps(value):>12}")
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -1,0 +1,91 @@
+"""`python -m analysis.sample` on a finished run, as a user calls it."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import analysis
+from analysis import sample
+from analysis.labels import draw_labels, label_of_names
+from data import UserError
+from tests.train.helpers import train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train(folder, cache=tmp_path_factory.mktemp("cache"))
+    return folder
+
+
+def draw(run, out, *options):
+    sample.main(["--run", str(run), "--out", str(out), *options])
+    return np.load(out / "samples.npz")
+
+
+def test_files_say_that_they_are_synthetic(run, tmp_path):
+    made = draw(run, tmp_path / "out", "--n", "5", "--sampler", "ddim", "--steps", "3", "--guidance", "2")
+    assert made["images"].shape == (5, 16, 16, 1) and made["images"].dtype == np.uint8
+    assert "Synthetic" in str(made["synthetic"])
+    facts = json.loads(str(made["facts"]))
+    assert facts["options"]["sampler"] == "ddim" and facts["options"]["guidance"] == 2 and facts["step"] == 12
+    pngs = sorted((tmp_path / "out").glob("0*.png"))
+    assert len(pngs) == 5
+    for path in [*pngs, tmp_path / "out" / "grid.png"]:
+        assert Image.open(path).text["Synthetic"] == "true"
+    np.testing.assert_array_equal(np.asarray(Image.open(pngs[2])), made["images"][2, ..., 0])
+
+
+def test_an_image_depends_on_its_seed_and_index_alone(run, tmp_path):
+    a = draw(run, tmp_path / "a", "--n", "5", "--label", "1")["images"]
+    b = draw(run, tmp_path / "b", "--n", "3", "--label", "1", "--batch", "2")["images"]
+    c = draw(run, tmp_path / "c", "--n", "3", "--label", "1", "--seed", "1")["images"]
+    assert np.abs(a[:3].astype(int) - b).max() <= 1  # another batch shape may round another way
+    assert np.abs(a[:3].astype(int) - c).max() > 1
+
+
+def test_labels_by_name_and_by_chance(run):
+    info = analysis.load(run).info
+    name = info.classes[1]
+    np.testing.assert_array_equal(label_of_names(name.upper(), info), [0, 1])
+    with pytest.raises(UserError, match="known: " + info.classes[0]):
+        label_of_names("measles", info)
+    with pytest.raises(UserError, match="exclude each other"):
+        label_of_names(",".join(info.classes), info)
+    train_labels = np.eye(2)[[0, 0, 0, 1]]
+    assert 0.65 < draw_labels(train_labels, 2000, 0)[:, 0].mean() < 0.85
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--sampler", "plms"], "'plms' is unknown"), (["--label", "measles"], "known: "), (["--steps", "0"], "at least 1"),
+     (["--checkpoint", "7"], "no intact checkpoint of step 7"), (["--n", "0"], "at least 1"),
+     (["--postprocess", "blur"], "'blur' is unknown"), (["--variance", "huge", "--sampler", "ddpm"], "'huge'")],
+)  # fmt: skip
+def test_mistakes_leave_nothing(run, tmp_path, options, message):
+    with pytest.raises(UserError, match=message):
+        draw(run, tmp_path / "out", *options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_in_use_is_not_written_into(run, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="not empty"):
+        draw(run, tmp_path)
+
+
+def test_no_run_no_traceback():
+    with pytest.raises(UserError, match="no run directory"):
+        sample.main(["--run", "nowhere", "--out", "x"])
+
+
+def test_the_postprocess_smooths_and_sharpens():
+    from analysis.postprocess import postprocess
+
+    edge = np.where(np.arange(16) < 8, -0.5, 0.5)[None, None, :, None].repeat(16, 1)
+    noisy = edge + np.random.default_rng(0).normal(0, 0.02, edge.shape)
+    out = postprocess(noisy, "bilateral_sharpen")
+    assert out.shape == noisy.shape and out[0, :, 9, 0].mean() - out[0, :, 6, 0].mean() > 0.9  # the edge stays
+    np.testing.assert_array_equal(postprocess(noisy, "none"), noisy)

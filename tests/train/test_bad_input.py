@@ -1,0 +1,69 @@
+"""Every mistake gets one sentence on stderr, a non-zero exit, no traceback, and leaves nothing behind."""
+
+import pytest
+
+from tests.train.helpers import train
+
+CASES = {
+    "an unknown preset": ({"preset": "medmnist,smok"}, (), "preset 'smok' is unknown; choose from"),
+    "two datasets": ({"preset": "medmnist,nih"}, (), "choose one"),
+    "an unknown field": ({}, ("--config.train.batchsize=4",), "batchsize"),
+    "a value of another type": ({}, ("--config.train.batch_size=many",), "batch_size"),
+    "an unknown flag": ({}, ("--wrokdir=x",), "wrokdir"),
+    "a stray word": ({}, ("smoke",), "'smoke' is not understood"),
+    "a duration without a unit": ({}, ("--config.train.duration=200",), "is not a duration"),
+    "no duration": ({}, ("--config.train.duration=0 steps",), "is no step"),
+    "an unknown optimiser": ({}, ("--config.optim.net.name=adan",), "'adan' is unknown; choose one of adam"),
+    "an unknown lr schedule": ({}, ("--config.optim.net.schedule=step",), "'step' is unknown"),
+    "an unknown family": ({}, ("--config.model.family=ddqm",), "'ddqm' is unknown"),
+    "an unknown target": ({}, ("--config.model.target=mu",), "'mu' is unknown"),
+    "an unknown precision": ({}, ("--config.precision=fp8",), "'fp8' is unknown"),
+    "a mesh that does not divide": ({}, ("--config.mesh.fsdp=3",), "does not divide"),
+    "a size the network cannot take": ({}, ("--config.data.image_size=18",), "18"),
+    "an unknown dataset": ({}, ("--config.data.name=cheXray",), "cheXray"),
+    "a missing file": ({}, ("--config.data.dir=/nowhere/x.npz",), "/nowhere/x.npz"),
+    "an unknown best metric": ({}, ("--config.checkpoint.best=val_fid",), "val_fid"),
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_sentence(case, cache, tmp_path):
+    kwargs, options, message = CASES[case]
+    done = train(tmp_path / "run", *options, cache=cache, check=False, **kwargs)
+    assert done.returncode not in (0, None), done.stdout
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ") and message in last, done.stderr
+    assert not list(tmp_path.glob("run/*")), "something was left behind"
+
+
+def test_a_missing_config_file_is_named(tmp_path):
+    import subprocess
+    import sys
+
+    from tests.train.helpers import ROOT
+
+    command = [sys.executable, "-m", "train", "--config", "configs/ddpm_xray.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "configs/ddpm_cxr.py" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_no_run_is_left_alone(cache, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("precious")
+    done = train(tmp_path / "run", cache=cache, check=False)
+    assert done.returncode == 1 and "holds no run" in done.stderr
+    assert [p.name for p in (tmp_path / "run").iterdir()] == ["thesis.txt"]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(cache, tmp_path):
+    options = ("--config.optim.net.learning_rate=1e30", "--config.optim.net.clip=0.0", "--config.optim.net.warmup=0 steps")
+    done = train(tmp_path / "run", *options, cache=cache, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert "at step" in last and "checkpoint" in last and "learning_rate" in last
