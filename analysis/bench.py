@@ -115,7 +115,7 @@ def bench_input(args) -> dict[str, Any]:
     """Batches from a prepared array of 10,000 images, alone: no model, no transfer."""
     from data import DataOptions, load
 
-    config = _config(args)
+    config = load_config(args.config)
     with tempfile.TemporaryDirectory() as cache:
         start = time.perf_counter()
         options = config.data.to_dict() | {"cache": cache, "num_images": 2000}
@@ -147,10 +147,11 @@ def bench_first_step(args) -> dict[str, Any]:
     return {"cold_seconds": seconds[0], "warm_seconds": min(seconds[1:])}
 
 
-def _config(args):
+def load_config(argument: str):
+    """The config that --config FILE.py:presets names."""
     import importlib.util
 
-    path, _, arg = args.config.partition(":")
+    path, _, arg = argument.partition(":")
     spec = importlib.util.spec_from_file_location("bench_config", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -161,7 +162,7 @@ def _open(args):
     """Family, info, mesh, config, compiled-to-be step and a fresh state, for invented images of the config's size."""
     from train import build, sharding
 
-    config = _config(args)
+    config = load_config(args.config)
     mesh = sharding.make_mesh(config.mesh.fsdp)
     info = invented_info(config)
     family = build.build_family(config, info)

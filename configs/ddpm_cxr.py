@@ -59,8 +59,8 @@ def get_unet() -> Config:
     unet.multipliers = (1, 2)  # channels of each level, in units of `channels`
     unet.blocks = 2  # residual blocks a level
     unet.attention = (2,)  # downsampling factors, on the network's grid, that have self-attention
-    unet.heads = 4  # attention heads; ignored where head_channels is given
-    unet.head_channels = placeholder(int)  # channels of a head
+    unet.heads = 1  # attention heads, where head_channels is None
+    unet.head_channels = 32  # channels of an attention head; None: heads decides
     unet.attention_layout = "split"  # order of query, key and value: separate (diffusers), split, legacy (guided-diffusion)
     unet.mid_attention = True  # attention in the middle
     unet.mid_attention_norm = True  # a norm before it
@@ -88,7 +88,9 @@ def get_plain_unet() -> Config:
     plain = Config()
     plain.widths = (64, 128, 256, 512)  # channels of each level
     plain.embedding = 512  # width of the label and time embedding
-    plain.spectral_norm = False  # spectral normalisation of every convolution
+    plain.dropout = 0.0  # rate, within every level
+    plain.spectral = 0  # power iterations of the spectral normalisation of the convolutions; 0 is none
+    plain.remat = False  # recompute activations in the backward pass
     return plain
 
 

@@ -14,10 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from models.winograd import conv3x3
+
 Array = jax.Array
 Dtype = Any
 zeros = nn.initializers.zeros
 lecun_normal = nn.initializers.lecun_normal()
+WINOGRAD_CHANNELS = 96  # from here on it is faster on a CPU; below, its additions outweigh its fewer products
 
 
 class Conv(nn.Module):
@@ -46,11 +49,21 @@ class Conv(nn.Module):
         x, kernel, bias = (a.astype(self.dtype) for a in (x, kernel, bias))
         if self.size == 1 and self.stride == 1:
             return x @ kernel[0, 0] + bias
+        if self.fast(x):
+            return conv3x3(x, kernel) + bias
         stride, padding = (self.stride,) * 2, (self.padding,) * 2
         y = jax.lax.conv_general_dilated(
             x, kernel, stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
         return y + bias
+
+    def fast(self, x: Array) -> bool:
+        """Whether this is the convolution, and of a size, that `conv3x3` is for (elsewhere than on CPUs the same)."""
+        shape = self.size == 3 and self.stride == 1 and self.padding == (1, 1)
+        even = x.shape[1] % 2 == 0 and x.shape[2] % 2 == 0
+        return (
+            shape and even and x.dtype == jnp.float32 and min(x.shape[-1], self.features) >= WINOGRAD_CHANNELS
+        )
 
 
 class GroupNorm(nn.Module):
@@ -200,3 +213,35 @@ def downsample_mean(x: Array) -> Array:
     """[b, h, w, c] -> [b, h / 2, w / 2, c], the mean of each 2 x 2 window."""
     b, h, w, c = x.shape
     return x.reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
+
+
+class Downsample(nn.Module):
+    """Halves height and width by a strided convolution, or by a mean of 2 x 2 where `conv` is off.
+
+    Attributes:
+      conv: convolve (guided-diffusion's conv_resample).
+      padding: 1 pads both sides by one; 0 pads below and right only, as diffusers' downsample_padding 0.
+      dtype: compute dtype.
+    """
+
+    conv: bool = True
+    padding: int = 1
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        if not self.conv:
+            return downsample_mean(x)
+        return Conv(x.shape[-1], stride=2, padding=(self.padding, 1), dtype=self.dtype, name="conv")(x)
+
+
+class Upsample(nn.Module):
+    """Doubles height and width by repetition, followed by a convolution where `conv` is on."""
+
+    conv: bool = True
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x = upsample_nearest(x)
+        return Conv(x.shape[-1], dtype=self.dtype, name="conv")(x) if self.conv else x

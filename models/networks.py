@@ -5,10 +5,7 @@ from typing import Any
 import flax.linen as nn
 
 from models.family import Setting
-try:
-    from models.plain_unet import PlainUNet
-except ImportError:
-    PlainUNet = None
+from models.plain_unet import PlainUNet
 from models.unet import UNet
 
 NETWORKS = {"unet": UNet, "plain_unet": PlainUNet}

@@ -14,11 +14,13 @@ import jax.numpy as jnp
 from models.layers import (
     Array,
     Conv,
+    Downsample,
     Dropout,
     Dtype,
     GroupNorm,
     LabelEmbedding,
     TimeEmbedding,
+    Upsample,
     depth_to_space,
     downsample_mean,
     space_to_depth,
@@ -119,38 +121,6 @@ class AttentionBlock(nn.Module):
         shape, axis = ((b, n, 3, heads, size), 2) if self.layout == "split" else ((b, n, heads, 3, size), 3)
         qkv = dense(3 * c, name="qkv")(y).reshape(shape)
         return tuple(jnp.take(qkv, i, axis) for i in range(3))
-
-
-class Downsample(nn.Module):
-    """Halves height and width by a strided convolution, or by a mean of 2 x 2 where `conv` is off.
-
-    Attributes:
-      conv: convolve (guided-diffusion's conv_resample).
-      padding: 1 pads both sides by one; 0 pads below and right only, as diffusers' downsample_padding 0.
-      dtype: compute dtype.
-    """
-
-    conv: bool = True
-    padding: int = 1
-    dtype: Dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        if not self.conv:
-            return downsample_mean(x)
-        return Conv(x.shape[-1], stride=2, padding=(self.padding, 1), dtype=self.dtype, name="conv")(x)
-
-
-class Upsample(nn.Module):
-    """Doubles height and width by repetition, followed by a convolution where `conv` is on."""
-
-    conv: bool = True
-    dtype: Dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        x = upsample_nearest(x)
-        return Conv(x.shape[-1], dtype=self.dtype, name="conv")(x) if self.conv else x
 
 
 class UNet(nn.Module):

@@ -34,7 +34,9 @@ def conv3x3_kernel_gradient(x: Array, cotangent: Array) -> Array:
 def direct(x: Array, kernel: Array) -> Array:
     """`conv3x3` by XLA's convolution."""
     ones = (1, 1)
-    return jax.lax.conv_general_dilated(x, kernel, ones, (ones, ones), dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return jax.lax.conv_general_dilated(
+        x, kernel, ones, (ones, ones), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
 
 
 def direct_kernel_gradient(x: Array, cotangent: Array) -> Array:
@@ -136,7 +138,9 @@ def adjoint(kernel: Array) -> Array:
     return jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
 
 
-def make_primitive(name: str, fast: Callable, plain: Callable, x_rule: Callable, y_rule: Callable) -> Primitive:
+def make_primitive(
+    name: str, fast: Callable, plain: Callable, x_rule: Callable, y_rule: Callable
+) -> Primitive:
     """A bilinear primitive: `fast` on a CPU, `plain` elsewhere; x_rule(ct, y) and y_rule(ct, x) are its transposes."""
     primitive = Primitive(name)
     primitive.def_impl(jax.jit(primitive.bind))
@@ -166,7 +170,7 @@ kernel_gradient_p = make_primitive(
 def batch_conv(operands: tuple[Array, Array], axes: tuple) -> tuple[Array, int]:
     """vmap: more images where only x is mapped, XLA's convolution where the kernel is."""
     (x, kernel), (x_axis, kernel_axis) = operands, axes
-    if kernel_axis is not batching.not_mapped:
+    if kernel_axis is not None:
         return jax.vmap(direct, (x_axis, kernel_axis))(x, kernel), 0
     x = jnp.moveaxis(x, x_axis, 0)
     y = conv3x3(x.reshape(-1, *x.shape[2:]), kernel)

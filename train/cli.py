@@ -59,7 +59,7 @@ def parse_config(argv: list[str], define: Callable[[flags.FlagValues], None]):
         raise UserError(f"{rest[1]!r} is not understood; options begin with --, see --help")
     config = holder.value
     if config is None:
-        raise UserError("no config given; try --config configs/ddpm_cxr.py")
+        raise UserError("no config given; say --config configs/NAME.py")
     return config, values
 
 

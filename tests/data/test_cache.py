@@ -82,6 +82,24 @@ def test_the_records_are_a_tfds_dataset(tmp_path):
     assert record["image"] == (source / record["key"].decode()).read_bytes()  # the file as it was
 
 
+def test_shards_and_chunks_change_nothing(tmp_path, monkeypatch):
+    from data import decode
+    from data.builders import base
+    from data.builders import medmnist as builder
+
+    sources = {"folder": folder(tmp_path / "mine"), "medmnist": medmnist(tmp_path / "set.npz")}
+    whole = {name: everything(opened(tmp_path, name, source)) for name, source in sources.items()}
+    monkeypatch.setattr(base, "_SHARD_BYTES", 3000)
+    monkeypatch.setattr(decode, "_CHUNK", 5)
+    monkeypatch.setattr(builder, "_ROWS", 3)
+    for name, source in sources.items():
+        again = everything(opened(tmp_path / "again", name, source))
+        assert len(list((tmp_path / "again").glob(f"cache/records/{name}-*/*train*"))) > 2
+        assert list(again) == list(whole[name])
+        for key, image in again.items():
+            np.testing.assert_array_equal(image, whole[name][key])
+
+
 def test_another_folder_is_another_dataset(tmp_path):
     """Same names, sizes and times: only the place and the pixels differ."""
     for name, offset in (("one", 0), ("two", 500)):
@@ -200,6 +218,11 @@ def test_a_damaged_cache_is_recognised(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"arrays/folder-16-.* is damaged .*: delete it"):
         load(options, progress=False).batches("train", 4, seed=0)
+    other = load(chosen(tmp_path, "folder", tmp_path / "mine", image_size=20), progress=False)
+    (path,) = (tmp_path / "cache" / "arrays").glob("folder-20-*/val/label.npy")
+    np.save(path, np.load(path)[:-1])
+    with pytest.raises(UserError, match=r"label.npy holds \d rows, not \d"):
+        other.epoch("val", 4)
 
 
 def test_progress_shows_the_rate(tmp_path):

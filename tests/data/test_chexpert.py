@@ -27,6 +27,11 @@ def test_tables_beside_the_images_folder(tmp_path):
     assert sum(opened(tmp_path, "chexpert", root).info.sizes.values()) == 50
 
 
+def test_a_renamed_folder(tmp_path):
+    (chexpert(tmp_path / "source") / SMALL).rename(tmp_path / "mine")
+    assert sum(opened(tmp_path, "chexpert", tmp_path / "mine").info.sizes.values()) == 50
+
+
 def test_official_validation_is_the_test_split(tmp_path):
     root = chexpert(tmp_path / "source")
     dataset = opened(tmp_path, "chexpert", root)

@@ -1,0 +1,47 @@
+"""Configs and their presets."""
+
+import dataclasses
+
+import pytest
+
+from configs import datasets, ddpm_cxr
+from data import NAMES, DataOptions
+
+
+@pytest.mark.parametrize("preset", ["", *datasets.PRESETS, "smoke", "chexpert_dissertation", "nih,smoke"])
+def test_every_preset_gives_a_locked_config(preset):
+    config = ddpm_cxr.get_config(preset or None)
+    assert config.is_locked and config.data.name in NAMES
+    DataOptions(**config.data.to_dict()).check()
+    with pytest.raises(AttributeError):
+        config.train.batchsize = 3
+
+
+def test_presets_combine_whatever_their_order():
+    a, b = ddpm_cxr.get_config("nih,smoke"), ddpm_cxr.get_config("smoke,nih")
+    assert a.data == b.data and a.train == b.train and a.data.name == "nih" and a.data.image_size == 32
+
+
+def test_unknown_and_contradicting_presets_are_refused():
+    with pytest.raises(ValueError, match="preset 'nihh' is unknown; choose from .*nih"):
+        ddpm_cxr.get_config("nihh")
+    with pytest.raises(ValueError, match="choose one"):
+        ddpm_cxr.get_config("nih,chexpert")
+
+
+def test_the_data_section_is_that_of_the_options():
+    assert set(ddpm_cxr.get_config().data) == {field.name for field in dataclasses.fields(DataOptions)}
+
+
+def test_the_dissertation_recipe():
+    """The published numbers, one by one."""
+    config = ddpm_cxr.get_config("chexpert_dissertation")
+    optim, model = config.optim.net, config.model
+    assert (optim.learning_rate, optim.weight_decay, optim.gamma) == (1e-4, 2e-4, 0.65)
+    assert optim.milestones == ("60 epochs", "75 epochs", "80 epochs") and config.train.duration == "100 epochs"
+    assert (model.schedule, model.schedule_options.num_steps, model.schedule_options.rescale) == ("linear", 500, False)
+    assert (config.data.image_size, config.data.channels, config.data.flip) == (128, 3, True)
+    assert config.data.classes == ("Pneumonia", "Pneumothorax") and config.data.uncertain == "zeros"
+    assert (config.train.accumulate, config.checkpoint.use, config.sample.steps) == (4, "75 epochs", 300)
+    assert model.plain_unet.widths == (64, 128, 256, 512) and model.plain_unet.embedding == 512
+    assert model.normalise == "imagenet" and config.sample.threshold == "none"
