@@ -31,14 +31,16 @@ def decode(encoded: bytes, name: str, bits: int = 8) -> np.ndarray:
     Raises:
         CorruptImage: truncated, not an image, too large, several pages, constant, or not finite.
     """
+    return check(_read(encoded, name, bits), name)
+
+
+def _read(encoded: bytes, name: str, bits: int) -> np.ndarray:
     try:
         if bits == 16 and png16.is_colour16(encoded):
-            pixels = png16.decode(encoded, MAX_PIXELS)
-        else:
-            pixels = _pixels(encoded, bits)
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, Image.DecompressionBombError) as error:
+            return png16.decode(encoded, MAX_PIXELS)
+        return _pixels(encoded, bits)
+    except Exception as error:  # on a damaged file Pillow raises nearly anything, TypeError included
         raise CorruptImage(f"{name} cannot be read ({error}){_WAY_OUT}") from error
-    return check(pixels, name)
 
 
 _WAY_OUT = ': replace it, or set data.on_error="skip" to leave such images out.'
@@ -56,10 +58,7 @@ def check(pixels: np.ndarray, name: str) -> np.ndarray:
 
 def decode_mask(encoded: bytes, name: str) -> np.ndarray:
     """A mask as uint8 {0, 1} [h, w]: foreground is what is not zero (a JPEG: above half, for its ringing)."""
-    try:
-        pixels = _pixels(encoded, 8)
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, Image.DecompressionBombError) as error:
-        raise CorruptImage(f"{name} cannot be read ({error}){_WAY_OUT}") from error
+    pixels = _read(encoded, name, bits=8)
     threshold = 127 if encoded[:2] == b"\xff\xd8" else 0
     return ((pixels if pixels.ndim == 2 else pixels.max(-1)) > threshold).astype(np.uint8)
 

@@ -19,8 +19,8 @@ def is_colour16(encoded: bytes) -> bool:
 def decode(encoded: bytes, max_pixels: int) -> np.ndarray:
     """uint16 [h, w, 3]; alpha is dropped. ValueError for a damaged, interlaced or oversized file."""
     width, height = struct.unpack(">II", encoded[16:24])
-    if width * height > max_pixels:
-        raise ValueError(f"{width}x{height} is more than {max_pixels:,} pixels")
+    if not 0 < width * height <= max_pixels:
+        raise ValueError(f"{width}x{height} is nothing, or more than {max_pixels:,} pixels")
     if encoded[28]:
         raise ValueError("interlaced 16-bit colour PNG is not supported: save it without interlacing")
     bpp = 6 if encoded[25] == 2 else 8  # bytes a pixel

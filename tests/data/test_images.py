@@ -75,6 +75,8 @@ def test_16_bit_colour_png_keeps_its_bits(channels):
     for broken in (encoded[:-30], *(encoded[:i] + b"\7" + encoded[i + 1 :] for i in (26, 60, checksum))):
         with pytest.raises(UserError, match="cannot be read"):
             images.decode(broken, "a", bits=16)
+    with pytest.raises(UserError, match="0x11 is nothing"):
+        images.decode(encoded[:16] + bytes(4) + encoded[20:], "a", bits=16)
 
 
 def test_16_bit_colour_tiff_is_not_cut_to_8_bits_in_silence():
@@ -112,6 +114,23 @@ def test_what_is_no_picture_is_refused_with_a_way_out(encoded, says):
     with pytest.raises(UserError, match=says) as raised:
         images.decode(encoded, "ward/a.png")
     assert "ward/a.png" in str(raised.value) and "on_error" in str(raised.value)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_files_with_flipped_bytes_are_read_or_refused():
+    rng = np.random.default_rng(0)
+    deep = np.random.default_rng(1).integers(0, 65536, (5, 4, 3)).astype(np.uint16)
+    whole = [encode(picture(0), kind) for kind in ("PNG", "JPEG", "TIFF")] + [png16(deep, [4] * 5), tiff16()]
+    refused = 0
+    for i in range(500):
+        damaged = bytearray(whole[i % len(whole)])
+        for at in rng.integers(0, min(len(damaged), 200), 2):
+            damaged[at] = rng.integers(0, 256)
+        try:
+            images.decode(bytes(damaged), "a", bits=16)
+        except UserError:
+            refused += 1
+    assert 200 < refused < 500
 
 
 def test_a_stack_of_pages_is_refused():
