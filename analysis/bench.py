@@ -28,7 +28,12 @@ def main(argv: list[str] | None = None) -> int:
     from train.rundir import device_name, git_revision, write_json
 
     parts = {"step": bench_step, "samplers": bench_samplers, "input": bench_input, "first_step": bench_first_step}
-    results: dict[str, Any] = {"device": device_name(), "git": git_revision(), "config": args.config, "repeats": args.repeats}
+    results: dict[str, Any] = {
+        "device": device_name(),
+        "git": git_revision(),
+        "config": args.config,
+        "repeats": args.repeats,
+    }
     for name in args.parts:
         results[name] = parts[name](args)
         _print(name, results[name])
@@ -142,7 +147,9 @@ def bench_first_step(args) -> dict[str, Any]:
         seconds = []
         for attempt in ("cold", "warm", "warm2"):
             start = time.perf_counter()
-            subprocess.run([*command, "--workdir", f"{folder}/{attempt}"], check=True, capture_output=True, env=os.environ)
+            subprocess.run(
+                [*command, "--workdir", f"{folder}/{attempt}"], check=True, capture_output=True, env=os.environ
+            )
             seconds.append(time.perf_counter() - start)
     return {"cold_seconds": seconds[0], "warm_seconds": min(seconds[1:])}
 

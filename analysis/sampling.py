@@ -64,7 +64,7 @@ class Sampler:
     def _finish(self, images: np.ndarray) -> np.ndarray:
         bad = int(np.sum(~np.isfinite(images).all((1, 2, 3))))
         if bad:
-            raise UserError(f"sampling: {bad} of {len(images)} images are not finite; use more steps or another sampler")
+            raise UserError(
+                f"sampling: {bad} of {len(images)} images are not finite; use more steps or another sampler"
+            )
         return to_uint(postprocess(images, self._postprocess), self._bits)
-
-

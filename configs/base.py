@@ -27,7 +27,7 @@ def get_base() -> Config:
     config.checkpoint = get_checkpoint()
     config.mesh = Config()
     config.mesh.fsdp = 1  # devices that share one copy of the parameters; the rest of them copy it
-    config.precision = "auto"  # compute dtype: float32, bfloat16, float16 (with loss scaling) or auto: bfloat16 on accelerators
+    config.precision = "auto"  # float32, bfloat16, float16 (scales the loss), auto: bfloat16 on accelerators
     config.deterministic = False  # on a GPU: only deterministic operations, autotuning off; a CPU always is
     config.compilation_cache = ".cache/jax"  # folder of compiled programs, kept between runs; "" keeps none
     return config

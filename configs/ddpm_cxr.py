@@ -61,7 +61,7 @@ def get_unet() -> Config:
     unet.attention = (2,)  # downsampling factors, on the network's grid, that have self-attention
     unet.heads = 1  # attention heads, where head_channels is None
     unet.head_channels = 32  # channels of an attention head; None: heads decides
-    unet.attention_layout = "split"  # order of query, key and value: separate (diffusers), split, legacy (guided-diffusion)
+    unet.attention_layout = "split"  # separate (diffusers), split or legacy (guided-diffusion)
     unet.mid_attention = True  # attention in the middle
     unet.mid_attention_norm = True  # a norm before it
     unet.dropout = 0.0  # rate

@@ -11,7 +11,7 @@ NULL = -1.0  # an entry of the label vector that says nothing
 
 
 def drop_labels(label: jax.Array, drop: jax.Array) -> jax.Array:
-    """Label [b, k] with the rows in `drop` [b] (bool) replaced by the null label (Ho and Salimans 2022, algorithm 1)."""
+    """Label [b, k] with the rows in `drop` [b] (bool) null (Ho and Salimans 2022, algorithm 1)."""
     return jnp.where(drop[:, None], NULL, label)
 
 

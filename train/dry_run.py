@@ -36,7 +36,9 @@ def report(config: ml_collections.ConfigDict, dataset: Dataset, family: Family, 
     print(f"memory of a step: {used / 2**20:,.0f} MiB a device on {mesh.size} device(s)")
     print(f"compile: {compile_seconds:.1f} s")
     rate = config.train.batch_size / seconds
-    print(f"step: {seconds * 1000:.0f} ms, {rate:.0f} images/s; {plan.total} steps take {plan.total * seconds / 60:.1f} min")
+    print(
+        f"step: {seconds * 1000:.0f} ms, {rate:.0f} images/s; {plan.total} steps: {plan.total * seconds / 60:.1f} min"
+    )
 
 
 def _time_steps(compiled, state, batches, mesh) -> float:

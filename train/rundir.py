@@ -70,7 +70,9 @@ def read_config(folder: Path) -> ml_collections.ConfigDict:
     """
     path = folder / "config.json"
     if not path.exists():
-        raise UserError(f"{folder} is no run directory (no config.json); give the folder that `python -m train` printed")
+        raise UserError(
+            f"{folder} is no run directory (no config.json); give the folder that `python -m train` printed"
+        )
     return ml_collections.ConfigDict(json.loads(path.read_text()))
 
 
@@ -144,5 +146,7 @@ def locked(folder: Path):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if jax.process_count() == 1:
-                raise UserError(f"{folder} is in use by another process; wait for it, or use another --workdir") from error
+                raise UserError(
+                    f"{folder} is in use by another process; wait for it, or use another --workdir"
+                ) from error
         yield

@@ -60,7 +60,8 @@ def test_labels_by_name_and_by_chance(run):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["--sampler", "plms"], "'plms' is unknown"), (["--label", "measles"], "known: "), (["--steps", "0"], "at least 1"),
+    [(["--sampler", "plms"], "'plms' is unknown"), (["--label", "measles"], "known: "),
+     (["--steps", "0"], "at least 1"),
      (["--checkpoint", "7"], "no intact checkpoint of step 7"), (["--n", "0"], "at least 1"),
      (["--postprocess", "blur"], "'blur' is unknown"), (["--variance", "huge", "--sampler", "ddpm"], "'huge'")],
 )  # fmt: skip

@@ -16,7 +16,14 @@ SIZE, LABELS = 8, 3
 def model_options(**changes):
     """`config.model` as a plain dict, the network shrunk; changes of the U-Net are written unet__field."""
     options = get_model().to_dict()
-    options["unet"] |= {"channels": 16, "multipliers": (1,), "blocks": 1, "attention": (), "patch": 2, "head_channels": 16}
+    options["unet"] |= {
+        "channels": 16,
+        "multipliers": (1,),
+        "blocks": 1,
+        "attention": (),
+        "patch": 2,
+        "head_channels": 16,
+    }
     for key, value in changes.items():
         section, _, field = key.partition("__")
         if field:
@@ -27,7 +34,17 @@ def model_options(**changes):
     return options
 
 
-def make_family(accumulate=1, rate=1e-3, optimizer=optax.adamw, ema=EMA(), loss_scaling=False, dtype=None, size=SIZE, channels=1, **changes):
+def make_family(
+    accumulate=1,
+    rate=1e-3,
+    optimizer=optax.adamw,
+    ema=EMA(),
+    loss_scaling=False,
+    dtype=None,
+    size=SIZE,
+    channels=1,
+    **changes,
+):
     setting = Setting((size, size, channels), LABELS, (-0.2,) * channels, (0.4,) * channels, 8, dtype)
     updater = Updater({"net": optimizer(rate)}, ema, accumulate, loss_scaling)
     return families.build("ddpm", model_options(**changes), setting, updater)

@@ -62,7 +62,11 @@ def test_a_folder_that_is_no_run_is_left_alone(cache, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(cache, tmp_path):
-    options = ("--config.optim.net.learning_rate=1e30", "--config.optim.net.clip=0.0", "--config.optim.net.warmup=0 steps")
+    options = (
+        "--config.optim.net.learning_rate=1e30",
+        "--config.optim.net.clip=0.0",
+        "--config.optim.net.warmup=0 steps",
+    )
     done = train(tmp_path / "run", *options, cache=cache, check=False)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]

@@ -32,7 +32,9 @@ def rows(folder):
 
 
 @pytest.mark.parametrize(
-    ("a", "b"), [("one", "eight"), ("one", "accumulated"), ("fsdp_reference", "fsdp")], ids=["devices", "accumulate", "fsdp"]
+    ("a", "b"),
+    [("one", "eight"), ("one", "accumulated"), ("fsdp_reference", "fsdp")],
+    ids=["devices", "accumulate", "fsdp"],
 )
 def test_the_numbers_agree(runs, a, b):
     left, right = rows(runs / a), rows(runs / b)
