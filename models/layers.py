@@ -47,23 +47,19 @@ class Conv(nn.Module):
         kernel = self.param("kernel", self.kernel_init, (self.size, self.size, x.shape[-1], self.features))
         bias = self.param("bias", zeros, (self.features,))
         x, kernel, bias = (a.astype(self.dtype) for a in (x, kernel, bias))
-        if self.size == 1 and self.stride == 1:
-            return x @ kernel[0, 0] + bias
-        if self.fast(x):
-            return conv3x3(x, kernel) + bias
-        stride, padding = (self.stride,) * 2, (self.padding,) * 2
-        y = jax.lax.conv_general_dilated(
-            x, kernel, stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-        return y + bias
+        return conv2d(x, kernel, self.stride, self.padding) + bias
 
-    def fast(self, x: Array) -> bool:
-        """Whether this is the convolution, and of a size, that `conv3x3` is for (elsewhere than on CPUs the same)."""
-        shape = self.size == 3 and self.stride == 1 and self.padding == (1, 1)
-        even = x.shape[1] % 2 == 0 and x.shape[2] % 2 == 0
-        return (
-            shape and even and x.dtype == jnp.float32 and min(x.shape[-1], self.features) >= WINOGRAD_CHANNELS
-        )
+
+def conv2d(x: Array, kernel: Array, stride: int = 1, padding: tuple[int, int] = (1, 1)) -> Array:
+    """Convolution of [b, h, w, c] by [n, n, c, d], by the fastest way to compute it."""
+    n, _, c, d = kernel.shape
+    if n == 1 and stride == 1:
+        return x @ kernel[0, 0]
+    plain = n == 3 and stride == 1 and padding == (1, 1) and x.dtype == jnp.float32
+    if plain and x.shape[1] % 2 == 0 and x.shape[2] % 2 == 0 and min(c, d) >= WINOGRAD_CHANNELS:
+        return conv3x3(x, kernel)
+    stride, padding = (stride,) * 2, (padding,) * 2
+    return jax.lax.conv_general_dilated(x, kernel, stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 class GroupNorm(nn.Module):

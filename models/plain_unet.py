@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from models.layers import Array, Conv, Dropout, Dtype, LabelEmbedding, TimeEmbedding, zeros
+from models.layers import Array, Conv, Dropout, Dtype, LabelEmbedding, TimeEmbedding, conv2d, zeros
 
 he_normal = nn.initializers.he_normal()
 # Each result of a 2 x 2 transposed convolution sees one of its four taps: a quarter of the fan that is counted.
@@ -60,16 +60,10 @@ class ConditionedConv(nn.Module):
         bias = self.param("bias", zeros, (self.features,))
         kernel = spectral_norm(kernel, self.spectral) if self.spectral else kernel
         kernel = kernel.astype(self.dtype)
-        y = conv(x.astype(self.dtype), kernel[:, :, :c]) + bias.astype(self.dtype)
+        y = conv2d(x.astype(self.dtype), kernel[:, :, :c]) + bias.astype(self.dtype)
         if e:
             y = y + conv_constant(embedding.astype(self.dtype), kernel[:, :, c:], *x.shape[1:3])
         return y
-
-
-def conv(x: Array, kernel: Array) -> Array:
-    return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
 
 
 def conv_constant(value: Array, kernel: Array, h: int, w: int) -> Array:

@@ -1,5 +1,7 @@
 """The U-Net: shapes, conditions, exact dropout, gradients, and parity with PyTorch's published layouts."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,8 @@ from models.layers import Dropout, LabelEmbedding
 from models.unet import UNet
 from models.winograd import adjoint, conv3x3, conv3x3_kernel_gradient, direct
 
+# What is tested here runs once: most of a test would be LLVM's optimiser.
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 SMALL = dict(out_channels=1, channels=16, multipliers=(1, 2), blocks=1, norm_groups=8)
 
 
@@ -32,7 +36,7 @@ def randomised(net, *args):
 
 def run(net, params, *args):
     """One compilation, where calling the network itself would compile every operation."""
-    return jax.jit(net.apply)(params, *args)
+    return jit(net.apply)(params, *args)
 
 
 def count(params) -> int:
@@ -60,7 +64,7 @@ def error(ours, theirs) -> float:
 def test_output_has_the_shape_of_the_image_and_is_exactly_zero_at_init(options, shape):
     net = UNet(**(SMALL | options))
     x, time, label = inputs(2, *shape)
-    out = jax.jit(lambda key: net.apply(net.init(key, x, time, label), x, time, label))(jax.random.key(0))
+    out = jit(lambda key: net.apply(net.init(key, x, time, label), x, time, label))(jax.random.key(0))
     assert out.shape == (2, *shape[:2], net.out_channels) and out.dtype == jnp.float32
     assert not out.any()
     moved = run(net, randomised(net, x, time, label), x, time, label)
@@ -104,7 +108,7 @@ def test_depends_on_time_and_on_distant_pixels():
     net = UNet(**SMALL, attention=(2,))
     x, time, label = inputs()
     params = randomised(net, x, time, label)
-    corner = jax.jit(jax.grad(lambda x: net.apply(params, x, time, label)[0, 0, 0, 0]))(jnp.asarray(x))
+    corner = jit(jax.grad(lambda x: net.apply(params, x, time, label)[0, 0, 0, 0]))(jnp.asarray(x))
     assert (
         jnp.abs(corner[0, -1, -1, 0]) > 0 and not corner[1].any()
     )  # sees the far corner, and no other example
@@ -119,7 +123,7 @@ def test_dropout_does_not_depend_on_how_the_batch_is_split():
     x, time, label = inputs(4)
     keys = jax.random.split(jax.random.key(5), 4)
     params = randomised(net, x, time, label)
-    apply = jax.jit(net.apply)
+    apply = jit(net.apply)
     whole = apply(params, x, time, label, keys)
     parts = [apply(params, x[i : i + 2], time[i : i + 2], label[i : i + 2], keys[i : i + 2]) for i in (0, 2)]
     np.testing.assert_allclose(whole, jnp.concatenate(parts), rtol=1e-4, atol=1e-4)
@@ -148,7 +152,7 @@ def test_remat_gives_the_same_gradients():
     plain, remat = (UNet(**SMALL, attention=(2,), dropout=0.2, remat=remat) for remat in (False, True))
     params = randomised(plain, x, time, label)
     grads = [
-        jax.jit(jax.grad(lambda p, net=net: jnp.mean(net.apply(p, x, time, label, keys) ** 2)))(params)
+        jit(jax.grad(lambda p, net=net: jnp.mean(net.apply(p, x, time, label, keys) ** 2)))(params)
         for net in (plain, remat)
     ]
     for a, b in zip(*map(jax.tree.leaves, grads), strict=True):
@@ -181,7 +185,7 @@ def test_winograd_convolution_and_its_derivatives_equal_the_direct_one():
     pair, both = np.stack([x, 3 * x]), np.stack([kernel, -kernel])
     for axes, args in (((0, None), (pair, kernel)), ((None, 0), (x, both)), ((0, 0), (pair, both))):
         square = [lambda *a, f=f: (f(*a) ** 2).sum() for f in (conv3x3, direct)]
-        mapped = [jax.jit(jax.vmap(jax.grad(f, (0, 1)), axes))(*args) for f in square]
+        mapped = [jit(jax.vmap(jax.grad(f, (0, 1)), axes))(*args) for f in square]
         for a, b in zip(*mapped, strict=True):
             assert error(a, np.asarray(b)) < 1e-5
 
