@@ -13,6 +13,7 @@ This module and tests alone import PyTorch, which is not a dependency: `pip inst
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import time
@@ -34,9 +35,12 @@ def unet2d_config(shape: list[int], unet: dict) -> dict:
         raise ValueError("unet.conv_resample False has no counterpart in UNet2DModel")
     down, up = block_types(len(net.multipliers), net.attention, net.resblock_updown)
     resample = "resnet" if net.resblock_updown else "conv"
+    inner, outer = shape[-1] * net.patch**2, net.out_channels * net.patch**2
+    if net.local_channels:
+        inner = outer = net.local_channels * (net.patch // net.local_patch) ** 2
     return dict(
-        in_channels=shape[-1] * net.patch**2,
-        out_channels=net.out_channels * net.patch**2,
+        in_channels=inner,
+        out_channels=outer,
         block_out_channels=tuple(net.width(level) for level in range(len(net.multipliers))),
         layers_per_block=net.blocks,
         down_block_types=down,
@@ -70,21 +74,49 @@ def build(shape: list[int], unet: dict, labels: int):
     """torch.nn.Module: (image [b, c, h, w], time [b], label [b, k]) -> [b, out, h, w], with our parameter count."""
     import torch
     from diffusers import UNet2DModel
+    from diffusers.models.resnet import ResnetBlock2D
+    from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+    config = unet2d_config(shape, unet)
+    width, patch = config["time_embedding_dim"], unet.get("patch", 1)
+    local, near = unet.get("local_channels", 0), unet.get("local_patch", 2)
+
+    def resnet(channels: int):
+        return ResnetBlock2D(
+            in_channels=channels, out_channels=local, temb_channels=width, groups=math.gcd(32, channels),
+            groups_out=math.gcd(32, local), time_embedding_norm=config["resnet_time_scale_shift"],
+            eps=config["norm_eps"],
+        )  # fmt: skip
 
     class PeerUNet(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            config = unet2d_config(shape, unet)
-            width, self.patch = config["time_embedding_dim"], unet.get("patch", 1)
             self.net = UNet2DModel(**config)
             self.known = torch.nn.Parameter(0.5 * torch.randn(labels, width))
             self.null = torch.nn.Parameter(0.5 * torch.randn(labels, width))
+            if local:
+                self.conv_local = torch.nn.Conv2d(shape[-1] * near**2, local, 3, padding=1)
+                self.down, self.up = resnet(local), resnet(2 * local)
+                self.norm_out = torch.nn.GroupNorm(math.gcd(32, local), local)
+                self.conv_out = torch.nn.Conv2d(local, unet["out_channels"] * near**2, 3, padding=1)
 
         def forward(self, image, time, label):
             embedded = label.clamp(min=0) @ self.known + (label < 0).to(label.dtype) @ self.null
-            image = torch.nn.functional.pixel_unshuffle(image, self.patch) if self.patch > 1 else image
+            if local:
+                return self.around(image, time, embedded)
+            image = pixel_unshuffle(image, patch) if patch > 1 else image
             out = self.net(image, time, class_labels=embedded, return_dict=False)[0]
-            return torch.nn.functional.pixel_shuffle(out, self.patch) if self.patch > 1 else out
+            return pixel_shuffle(out, patch) if patch > 1 else out
+
+        def around(self, image, time, embedded):
+            """The residual blocks before and after the levels, see `local_channels` of our UNet."""
+            condition = self.net.time_embedding(self.net.time_proj(time)) + embedded
+            near_features = self.down(self.conv_local(pixel_unshuffle(image, near)), condition)
+            far = pixel_unshuffle(near_features, patch // near)
+            out = self.net(far, time, class_labels=embedded, return_dict=False)[0]
+            joined = torch.cat([pixel_shuffle(out, patch // near), near_features], dim=1)
+            out = torch.nn.functional.silu(self.norm_out(self.up(joined, condition)))
+            return pixel_shuffle(self.conv_out(out), near)
 
     return PeerUNet()
 

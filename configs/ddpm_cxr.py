@@ -17,7 +17,10 @@ def get_config(arg: str | None = None) -> Config:
     config.model = get_model()
     config.sample = get_sample()
     config.optim.net = get_optimizer()
-    config.train.duration = "3000 steps"
+    # Few images a step and many steps: on a CPU, early learning is bound by steps, not by the noise of the gradient.
+    config.train.batch_size, config.train.duration = 16, "3000 steps"
+    config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
+    config.eval.every, config.eval.preview_every = "500 steps", "1000 steps"
     return finish(config, arg, {"smoke": smoke, "chexpert_dissertation": chexpert_dissertation})
 
 
@@ -55,7 +58,7 @@ def get_schedule_options() -> Config:
 
 def get_unet() -> Config:
     unet = Config()
-    unet.channels = 128  # of the first level
+    unet.channels = 96  # of the first level
     unet.multipliers = (1, 2)  # channels of each level, in units of `channels`
     unet.blocks = 2  # residual blocks a level
     unet.attention = (2,)  # downsampling factors, on the network's grid, that have self-attention
@@ -66,6 +69,8 @@ def get_unet() -> Config:
     unet.mid_attention_norm = True  # a norm before it
     unet.dropout = 0.0  # rate
     unet.patch = 8  # space-to-depth factor of the stem: 8 makes a grid of 8x8 of an image of 64x64
+    unet.local_channels = 32  # width of a residual block before and after the levels, near full size; 0 has none
+    unet.local_patch = 2  # space-to-depth factor of these two
     unet.scale_shift = True  # adaptive group norm; else the embedding is added
     unet.norm_groups = 32  # of every group norm
     unet.norm_epsilon = 1e-5  # of every group norm

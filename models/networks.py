@@ -34,8 +34,8 @@ def group_of(path: tuple[str, ...]) -> str:
     """stem, head, label or body, from the names of the modules on the way to a parameter."""
     if "label_embedding" in path:
         return "label"
-    if path and path[0] == "conv_in":
+    if path and path[0] in ("conv_in", "conv_local", "local_down"):
         return "stem"
-    if path and path[0] in ("norm_out", "conv_out"):
+    if path and path[0] in ("norm_levels", "conv_levels", "local_up", "norm_out", "conv_out"):
         return "head"
     return "body"

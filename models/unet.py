@@ -140,6 +140,9 @@ class UNet(nn.Module):
       mid_attention_norm: normalisation before it (diffusers leaves it out when it scales and shifts).
       dropout: rate, inside every residual block.
       patch: space-to-depth factor of the stem and depth-to-space factor at the end; 1 is a plain convolution.
+      local_channels: width of one residual block before and one after the levels, at 1 / local_patch of the image,
+        joined by a skip; 0 has none. It removes pixel noise, for which the grid behind a large patch is too coarse.
+      local_patch: space-to-depth factor of these two; divides `patch`.
       scale_shift: adaptive group norm instead of an added embedding.
       norm_groups: groups of every group norm, reduced to a common divisor of the channels.
       norm_epsilon: added to every variance.
@@ -170,6 +173,8 @@ class UNet(nn.Module):
     mid_attention_norm: bool = True
     dropout: float = 0.0
     patch: int = 1
+    local_channels: int = 0
+    local_patch: int = 2
     scale_shift: bool = True
     norm_groups: int = 32
     norm_epsilon: float = 1e-5
@@ -202,14 +207,15 @@ class UNet(nn.Module):
                 f"image of {x.shape[1]} x {x.shape[2]} px: the network needs multiples of {self.stride}"
             )
         embedding = self.embed(time, label)
-        x = space_to_depth(x, self.patch) if self.patch > 1 else x
+        x, local = self.enter(x, embedding, keys)
         x = Conv(self.width(0), dtype=self.dtype, name="conv_in")(x)
         x, skips = self.descend(x, embedding, keys)
         x = self.middle(x, embedding, keys)
         x = self.ascend(x, skips, embedding, keys)
+        x, patch = self.leave(x, local, embedding, keys)
         x = nn.silu(self.norm(name="norm_out")(x))
-        x = Conv(self.out_channels * self.patch**2, kernel_init=zeros, dtype=self.dtype, name="conv_out")(x)
-        return depth_to_space(x.astype(jnp.float32), self.patch) if self.patch > 1 else x.astype(jnp.float32)
+        x = Conv(self.out_channels * patch**2, kernel_init=zeros, dtype=self.dtype, name="conv_out")(x)
+        return depth_to_space(x.astype(jnp.float32), patch) if patch > 1 else x.astype(jnp.float32)
 
     @property
     def stride(self) -> int:
@@ -231,6 +237,29 @@ class UNet(nn.Module):
         if label.shape[-1]:
             embedding = embedding + LabelEmbedding(width, name="label_embedding")(label)
         return nn.silu(embedding)
+
+    def enter(self, x: Array, embedding: Array, keys: Array | None) -> tuple[Array, Array | None]:
+        """Image -> input of the first level's convolution, and the features that go around the levels."""
+        if not self.local_channels:
+            return (space_to_depth(x, self.patch) if self.patch > 1 else x), None
+        x = Conv(self.local_channels, dtype=self.dtype, name="conv_local")(space_to_depth(x, self.local_patch))
+        local = self.local_block("local_down")(x, embedding, keys)
+        return space_to_depth(local, self.patch // self.local_patch), local
+
+    def leave(self, x: Array, local: Array | None, embedding: Array, keys: Array | None) -> tuple[Array, int]:
+        """The last level's features -> features to predict from, and how many pixels one of them stands for."""
+        if local is None:
+            return x, self.patch
+        step = self.patch // self.local_patch
+        x = nn.silu(self.norm(name="norm_levels")(x))
+        x = Conv(self.local_channels * step**2, dtype=self.dtype, name="conv_levels")(x)
+        x = jnp.concatenate([depth_to_space(x, step), local], axis=-1)
+        return self.local_block("local_up")(x, embedding, keys), self.local_patch
+
+    def local_block(self, name: str) -> ResBlock:
+        block = nn.remat(ResBlock) if self.remat else ResBlock
+        options = None, self.scale_shift, self.dropout, self.residual_scale, self.norm, self.dtype
+        return block(self.local_channels, *options, name=name)
 
     def res_block(
         self, level: int, name: str, resample: str | None = None, scale: float | None = None

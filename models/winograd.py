@@ -26,47 +26,61 @@ def conv3x3(x: Array, kernel: Array) -> Array:
     return conv_p.bind(x, kernel)
 
 
-def conv3x3_kernel_gradient(x: Array, cotangent: Array) -> Array:
-    """Derivative of <conv3x3(x, k), cotangent> by k: [b, h, w, c], [b, h, w, d] -> [3, 3, c, d]."""
-    return kernel_gradient_p.bind(x, cotangent)
+def conv3x3_transpose(y: Array, kernel: Array) -> Array:
+    """Its transpose in x: [b, h, w, d], [3, 3, c, d] -> [b, h, w, c]."""
+    return transpose_p.bind(y, kernel)
+
+
+def conv3x3_kernel(x: Array, y: Array) -> Array:
+    """Its transpose in the kernel: [b, h, w, c], [b, h, w, d] -> [3, 3, c, d]."""
+    return kernel_p.bind(x, y)
+
+
+# The same three by XLA's convolution.
 
 
 def direct(x: Array, kernel: Array) -> Array:
-    """`conv3x3` by XLA's convolution."""
     ones = (1, 1)
-    return jax.lax.conv_general_dilated(
-        x, kernel, ones, (ones, ones), dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
+    return jax.lax.conv_general_dilated(x, kernel, ones, (ones, ones), dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def direct_kernel_gradient(x: Array, cotangent: Array) -> Array:
-    """`conv3x3_kernel_gradient` by XLA's convolution."""
-    kernel = jax.ShapeDtypeStruct((3, 3, x.shape[-1], cotangent.shape[-1]), x.dtype)
-    return jax.linear_transpose(lambda k: direct(x, k), kernel)(cotangent)[0]
+def direct_transpose(y: Array, kernel: Array) -> Array:
+    x = jax.ShapeDtypeStruct((*y.shape[:3], kernel.shape[2]), y.dtype)
+    return jax.linear_transpose(lambda x: direct(x, kernel), x)(y)[0]
+
+
+def direct_kernel(x: Array, y: Array) -> Array:
+    kernel = jax.ShapeDtypeStruct((3, 3, x.shape[-1], y.shape[-1]), x.dtype)
+    return jax.linear_transpose(lambda kernel: direct(x, kernel), kernel)(y)[0]
+
+
+# The same three by Winograd's algorithm.
 
 
 def winograd(x: Array, kernel: Array) -> Array:
-    b, h, w, _ = x.shape
-    products = [v @ u for v, u in zip(input_tiles(x), kernel_tiles(kernel), strict=True)]
-    return join(both(output_line, grid([m.reshape(b, h // 2, w // 2, -1) for m in products])))
+    return from_products(x.shape, [v @ u for v, u in zip(input_tiles(x), kernel_tiles(kernel), strict=True)])
 
 
-def winograd_kernel_gradient(x: Array, cotangent: Array) -> Array:
+def winograd_transpose(y: Array, kernel: Array) -> Array:
+    # The kernel turned by half a circle has the same tiles with the first and last row and column exchanged.
+    u = grid(kernel_tiles(kernel))
+    u = [u[i][j].T for i in (3, 1, 2, 0) for j in (3, 1, 2, 0)]
+    return from_products(y.shape, [v @ a for v, a in zip(input_tiles(y), u, strict=True)])
+
+
+def winograd_kernel(x: Array, y: Array) -> Array:
     # The barrier keeps XLA from holding the forward pass's tiles, four times the size of x, until here.
-    x, cotangent = jax.lax.optimization_barrier((x, cotangent))
-    tiles = [m.reshape(-1, m.shape[-1]) for m in flat(both(output_line_t, split(cotangent)))]
-    gradient = jnp.stack([v.T @ m for v, m in zip(input_tiles(x), tiles, strict=True)])
-    gradient = gradient.reshape(4, 4, *gradient.shape[1:])
-    columns = jnp.stack(kernel_line_t(gradient))
+    x, y = jax.lax.optimization_barrier((x, y))
+    tiles = [m.reshape(-1, m.shape[-1]) for m in flat(both(output_line_t, split(materialise(y))))]
+    kernel = jnp.stack([v.T @ m for v, m in zip(input_tiles(x), tiles, strict=True)])
+    columns = jnp.stack(kernel_line_t(kernel.reshape(4, 4, *kernel.shape[1:])))
     return jnp.stack(kernel_line_t(columns.swapaxes(0, 1)), axis=1)
 
 
 def input_tiles(x: Array) -> list[Array]:
     """B^T d B of every tile: [b, h, w, c] -> 16 arrays [tiles, c]."""
     b, h, w, c = x.shape
-    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(b, h // 2 + 1, 2, w // 2 + 1, 2, c)
-    # Without the barrier XLA may repeat the producer of x (a norm, an activation) in each of the 16 results.
-    padded = jax.lax.optimization_barrier(padded)
+    padded = jnp.pad(materialise(x), ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(b, h // 2 + 1, 2, w // 2 + 1, 2, c)
     # Pixel i of a tile is pixel i % 2 of a pair: of the tile's own pair, or of the next.
     rows, columns = ((slice(0, n), slice(1, n + 1)) for n in (h // 2, w // 2))
     tile = [[padded[:, rows[i // 2], i % 2, columns[j // 2], j % 2] for j in range(4)] for i in range(4)]
@@ -78,6 +92,20 @@ def kernel_tiles(kernel: Array) -> list[Array]:
     rows = jnp.stack(kernel_line(kernel))
     tiles = jnp.stack(kernel_line(rows.swapaxes(0, 1)), axis=1)
     return list(tiles.reshape(16, *kernel.shape[2:]))
+
+
+def from_products(shape: tuple[int, ...], products: list[Array]) -> Array:
+    """A^T m A of every tile: 16 arrays [tiles, d] -> [b, h, w, d]."""
+    b, h, w, _ = shape
+    return join(both(output_line, grid([m.reshape(b, h // 2, w // 2, -1) for m in products])))
+
+
+def materialise(x: Array) -> Array:
+    return x if NOMAT else x / (1 + 0 * x[0, 0, 0, 0])
+
+
+import os
+NOMAT = os.environ.get("NOMAT")
 
 
 # One-dimensional transforms, on sequences of arrays: B^T, G and its transpose, A^T and its transpose.
@@ -133,53 +161,47 @@ def join(tile: Grid) -> Array:
     return x.reshape(b, 2 * h, 2 * w, c)
 
 
-def adjoint(kernel: Array) -> Array:
-    """Kernel [3, 3, d, c] of the convolution that is the transpose of the one by `kernel` [3, 3, c, d]."""
-    return jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
-
-
-def make_primitive(
-    name: str, fast: Callable, plain: Callable, x_rule: Callable, y_rule: Callable
-) -> Primitive:
-    """A bilinear primitive: `fast` on a CPU, `plain` elsewhere; x_rule(ct, y) and y_rule(ct, x) are its transposes."""
+def bilinear(name: str, fast: Callable, plain: Callable, x_rule: Callable, y_rule: Callable) -> Primitive:
+    """A bilinear primitive, `fast` on a CPU and `plain` elsewhere; x_rule(ct, y), y_rule(ct, x) are its transposes."""
     primitive = Primitive(name)
     primitive.def_impl(jax.jit(primitive.bind))
     primitive.def_abstract_eval(lambda x, y: jax.core.ShapedArray(jax.eval_shape(plain, x, y).shape, x.dtype))
     ad.defbilinear(primitive, lambda ct, _, y: x_rule(ct, y), lambda ct, x, _: y_rule(ct, x))
     mlir.register_lowering(primitive, mlir.lower_fun(plain, multiple_results=False))
     mlir.register_lowering(primitive, mlir.lower_fun(fast, multiple_results=False), platform="cpu")
+    batching.primitive_batchers[primitive] = lambda operands, axes: batch(primitive, plain, operands, axes)
     return primitive
 
 
-conv_p = make_primitive(
+def batch(primitive: Primitive, plain: Callable, operands: tuple[Array, Array], axes: tuple) -> tuple[Array, int]:
+    """vmap: more images where only they are mapped, XLA's convolution otherwise."""
+    (x, y), (x_axis, y_axis) = operands, axes
+    if y_axis is not None:
+        return jax.vmap(plain, axes)(x, y), 0
+    x = jnp.moveaxis(x, x_axis, 0)
+    out = primitive.bind(x.reshape(-1, *x.shape[2:]), y)
+    return out.reshape(*x.shape[:2], *out.shape[1:]), 0
+
+
+conv_p = bilinear(
     "winograd_conv3x3",
     winograd,
     direct,
-    lambda cotangent, kernel: conv3x3(cotangent, adjoint(kernel)),
-    lambda cotangent, x: conv3x3_kernel_gradient(x, cotangent),
+    lambda ct, kernel: conv3x3_transpose(ct, kernel),
+    lambda ct, x: conv3x3_kernel(x, ct),
 )
-kernel_gradient_p = make_primitive(
-    "winograd_conv3x3_kernel_gradient",
-    winograd_kernel_gradient,
-    direct_kernel_gradient,
-    lambda kernel, cotangent: conv3x3(cotangent, adjoint(kernel)),
-    lambda kernel, x: conv3x3(x, kernel),
+transpose_p = bilinear(
+    "winograd_conv3x3_transpose",
+    winograd_transpose,
+    direct_transpose,
+    lambda ct, kernel: conv3x3(ct, kernel),
+    lambda ct, y: conv3x3_kernel(ct, y),
 )
-
-
-def batch_conv(operands: tuple[Array, Array], axes: tuple) -> tuple[Array, int]:
-    """vmap: more images where only x is mapped, XLA's convolution where the kernel is."""
-    (x, kernel), (x_axis, kernel_axis) = operands, axes
-    if kernel_axis is not None:
-        return jax.vmap(direct, (x_axis, kernel_axis))(x, kernel), 0
-    x = jnp.moveaxis(x, x_axis, 0)
-    y = conv3x3(x.reshape(-1, *x.shape[2:]), kernel)
-    return y.reshape(*x.shape[:2], *y.shape[1:]), 0
-
-
-def batch_kernel_gradient(operands: tuple[Array, Array], axes: tuple) -> tuple[Array, int]:
-    return jax.vmap(direct_kernel_gradient, axes)(*operands), 0
-
-
-batching.primitive_batchers[conv_p] = batch_conv
-batching.primitive_batchers[kernel_gradient_p] = batch_kernel_gradient
+kernel_p = bilinear(
+    "winograd_conv3x3_kernel",
+    winograd_kernel,
+    direct_kernel,
+    lambda ct, y: conv3x3_transpose(y, ct),
+    lambda ct, x: conv3x3(x, ct),
+)
+batching.primitive_batchers[kernel_p] = lambda operands, axes: (jax.vmap(direct_kernel, axes)(*operands), 0)
