@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 
 from analysis.grid import make_grid, save_png
 from analysis.sampling import Sampler
+from data import UserError
 from data.dataset import Dataset
 from models.family import Family
 from models.state import State
@@ -19,13 +20,26 @@ from train.loop import Evaluator
 def build_evaluators(
     config: ml_collections.ConfigDict, family: Family, dataset: Dataset, mesh: Mesh, folder: Path
 ) -> list[Evaluator]:
-    """The evaluators of a run, in the order in which they are called."""
+    """The evaluators of a run, in the order in which they are called.
+
+    Raises:
+      UserError: `config.checkpoint.best` is no scalar that they give.
+    """
     plan = build.make_plan(config, dataset.info.sizes["train"])
     evaluators = []
     if plan.eval_every and dataset.info.sizes.get("val"):
+        _check_best(config, family, dataset, mesh)
         evaluators.append(Evaluator("val", plan.eval_every, validation(config, family, dataset, mesh)))
     evaluators.append(Evaluator("samples", plan.preview_every, preview(config, family, dataset, folder, plan.total)))
     return evaluators
+
+
+def _check_best(config, family: Family, dataset: Dataset, mesh: Mesh) -> None:
+    state = build.state_shapes(family, dataset.info, mesh)
+    batch = build.example_batch(dataset.info)
+    names = [f"val_{name}" for name in jax.eval_shape(family.eval_step, state, batch, jax.random.key(0))]
+    if config.checkpoint.keep_best and config.checkpoint.best not in names:
+        raise UserError(f"config.checkpoint.best={config.checkpoint.best!r} is none of {', '.join(names)}")
 
 
 def validation(config, family: Family, dataset: Dataset, mesh: Mesh):

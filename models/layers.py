@@ -14,13 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from models.winograd import conv3x3
-
 Array = jax.Array
 Dtype = Any
 zeros = nn.initializers.zeros
 lecun_normal = nn.initializers.lecun_normal()
-WINOGRAD_CHANNELS = 96  # from here on it is faster on a CPU; below, its additions outweigh its fewer products
 
 
 class Conv(nn.Module):
@@ -51,13 +48,9 @@ class Conv(nn.Module):
 
 
 def conv2d(x: Array, kernel: Array, stride: int = 1, padding: tuple[int, int] = (1, 1)) -> Array:
-    """Convolution of [b, h, w, c] by [n, n, c, d], by the fastest way to compute it."""
-    n, _, c, d = kernel.shape
-    if n == 1 and stride == 1:
+    """Convolution of [b, h, w, c] by [n, n, c, d]; a 1 x 1 kernel is a matrix product."""
+    if kernel.shape[0] == 1 and stride == 1:
         return x @ kernel[0, 0]
-    plain = n == 3 and stride == 1 and padding == (1, 1) and x.dtype == jnp.float32
-    if plain and x.shape[1] % 2 == 0 and x.shape[2] % 2 == 0 and min(c, d) >= WINOGRAD_CHANNELS:
-        return conv3x3(x, kernel)
     stride, padding = (stride,) * 2, (padding,) * 2
     return jax.lax.conv_general_dilated(x, kernel, stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 

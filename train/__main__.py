@@ -33,11 +33,11 @@ def main() -> int:
         return 0
     from analysis.evaluators import build_evaluators
 
-    plain = rundir.to_plain(config)
+    build.state_shapes(family, dataset.info, mesh)
+    evaluators = build_evaluators(config, family, dataset, mesh, folder)
     with rundir.locked(folder):
-        rundir.open_run(folder, plain)
+        rundir.open_run(folder, rundir.to_plain(config))
         rundir.record_provenance(folder, dataset)
-        evaluators = build_evaluators(config, family, dataset, mesh, folder)
         try:
             summary = loop.run(config, folder, dataset, family, mesh, evaluators)
         except loop.Interrupted as stop:

@@ -105,8 +105,15 @@ def example_batch(info: Info) -> dict[str, jax.Array]:
 
 
 def state_shapes(family: Family, info: Info, mesh: Mesh) -> State:
-    """Shapes of a state with its shardings: what a checkpoint is restored into."""
-    shapes = jax.eval_shape(lambda key: family.init(key, example_batch(info)), jax.random.key(0))
+    """Shapes of a state with its shardings: what a checkpoint is restored into.
+
+    Raises:
+      UserError: the network cannot take images of this size.
+    """
+    try:
+        shapes = jax.eval_shape(lambda key: family.init(key, example_batch(info)), jax.random.key(0))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"config.model does not fit the data: {str(error).splitlines()[0]}") from error
     places = state_shardings(shapes, mesh)
     return jax.tree.map(lambda s, p: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=p), shapes, places)
 
@@ -115,10 +122,7 @@ def init_state(family: Family, info: Info, mesh: Mesh, seed: int) -> State:
     """A fresh state, made where it will lie."""
     places = jax.tree.map(lambda s: s.sharding, state_shapes(family, info, mesh))
     init = jax.jit(lambda key: family.init(key, example_batch(info)), out_shardings=places)
-    try:
-        return init(root_key(seed, "init"))
-    except (ValueError, TypeError) as error:
-        raise UserError(str(error)) from error
+    return init(root_key(seed, "init"))
 
 
 def root_key(seed: int, purpose: str) -> jax.Array:

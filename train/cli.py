@@ -78,5 +78,8 @@ def _config_message(error: Exception) -> str:
 
 
 def _one_line(error: Exception) -> str:
+    """The message alone: a mistake within a config file comes with its whole traceback, whose last line says it."""
     text = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+    if "Traceback" in text:
+        text = text.strip().splitlines()[-1].partition(": ")[2]
     return " ".join(text.split())

@@ -11,7 +11,6 @@ import pytest
 from models.convert import unet_from_diffusers, unet_from_guided_diffusion
 from models.layers import Dropout, LabelEmbedding
 from models.unet import UNet
-from models.winograd import adjoint, conv3x3, conv3x3_kernel_gradient, direct
 
 # What is tested here runs once: most of a test would be LLVM's optimiser.
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -171,36 +170,6 @@ def test_bfloat16_compute_keeps_parameters_and_output_in_float32():
     assert 0 < error(half, np.asarray(full)) < 0.05
 
 
-def test_winograd_convolution_and_its_derivatives_equal_the_direct_one():
-    rng = np.random.default_rng(0)
-    x, kernel, y = (rng.normal(size=s).astype(np.float32) for s in ((2, 6, 4, 5), (3, 3, 5, 7), (2, 6, 4, 7)))
-    assert error(conv3x3(x, kernel), np.asarray(direct(x, kernel))) < 1e-5
-    ours, theirs = (jax.vjp(conv, x, kernel)[1](y) for conv in (conv3x3, direct))
-    for a, b in zip(ours, theirs, strict=True):
-        assert error(a, np.asarray(b)) < 1e-5
-    np.testing.assert_allclose(conv3x3_kernel_gradient(x, y), theirs[1], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(conv3x3(y, adjoint(kernel)), theirs[0], rtol=1e-4, atol=1e-4)
-    forward = [jax.jvp(conv, (x, kernel), (2 * x, kernel + 1))[1] for conv in (conv3x3, direct)]
-    assert error(forward[0], np.asarray(forward[1])) < 1e-5
-    pair, both = np.stack([x, 3 * x]), np.stack([kernel, -kernel])
-    for axes, args in (((0, None), (pair, kernel)), ((None, 0), (x, both)), ((0, 0), (pair, both))):
-        square = [lambda *a, f=f: (f(*a) ** 2).sum() for f in (conv3x3, direct)]
-        mapped = [jit(jax.vmap(jax.grad(f, (0, 1)), axes))(*args) for f in square]
-        for a, b in zip(*mapped, strict=True):
-            assert error(a, np.asarray(b)) < 1e-5
-
-
-def test_wide_network_takes_the_fast_convolution_and_computes_the_same(monkeypatch):
-    net = UNet(**(SMALL | dict(channels=96, multipliers=(1,))))
-    x, time, label = inputs(1, 6, 6)
-    params = randomised(net, x, time, label)
-    assert "winograd" in str(jax.make_jaxpr(net.apply)(params, x, time, label))
-    fast = run(net, params, x, time, label)
-    monkeypatch.setattr("models.layers.WINOGRAD_CHANNELS", 10**6)
-    assert "winograd" not in str(jax.make_jaxpr(net.apply)(params, x, time, label))
-    assert error(fast, np.asarray(run(net, params, x, time, label))) < 1e-4
-
-
 # Parity with PyTorch ----------------------------------------------------------------------------------------------
 
 
@@ -257,7 +226,8 @@ SCALE_SHIFT = dict(
         resblock_updown=True, mid_residual_scale=0.5,
     ),
     theirs=dict(
-        block_out_channels=(32, 64), resnet_time_scale_shift="scale_shift", mid_block_scale_factor=2, num_class_embeds=3,
+        block_out_channels=(32, 64), resnet_time_scale_shift="scale_shift", mid_block_scale_factor=2,
+        num_class_embeds=3,
         down_block_types=("ResnetDownsampleBlock2D", "AttnDownBlock2D"), downsample_type="resnet",
         up_block_types=("AttnUpBlock2D", "ResnetUpsampleBlock2D"), upsample_type="resnet",
     ),

@@ -11,8 +11,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 TINY = (
     "--config.data.image_size=16", "--config.model.unet.channels=16",
-    "--config.model.unet.multipliers=(1,)", "--config.model.unet.patch=4", "--config.model.unet.attention=()", "--config.model.unet.local_channels=16",
-    "--config.model.unet.mid_attention=False", "--config.model.unet.dropout=0.1", "--config.sample.steps=2",
+    "--config.model.unet.multipliers=(1,)", "--config.model.unet.patch=4", "--config.model.unet.attention=()",
+    "--config.model.unet.local_channels=16", "--config.model.unet.mid_attention=False",
+    "--config.model.unet.dropout=0.1",
+    "--config.sample.steps=2",
 )  # fmt: skip
 
 
