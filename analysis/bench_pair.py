@@ -60,6 +60,7 @@ class OurStep:
         import jax.numpy as jnp
         import optax
 
+        from models.cpu import jit
         from models.unet import UNet
         from train.build import compute_dtype
 
@@ -79,7 +80,7 @@ class OurStep:
             return optax.apply_updates(params, updates), opt_state, value
 
         params = jax.jit(net.init)(jax.random.key(3), image[:1], times[:1], labels[:1])["params"]
-        self._jax, self._step = jax, jax.jit(step, donate_argnums=(0, 1))
+        self._jax, self._step = jax, jit(step, donate_argnums=(0, 1))
         self._state = (params, optimizer.init(params))
         self.parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
         self.run(2)

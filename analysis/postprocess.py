@@ -26,9 +26,10 @@ def postprocess(images: np.ndarray, name: str) -> np.ndarray:
 
 
 def _bilateral_sharpen(image: np.ndarray) -> np.ndarray:
-    smooth = denoise_bilateral(
-        (image + 1.0) / 2.0, win_size=5, sigma_color=0.1, sigma_spatial=2.0, channel_axis=-1
-    )
+    one = image.shape[-1] == 1  # a colour distance over one channel is an image without that axis, says skimage
+    unit = (image[..., 0] if one else image) / 2.0 + 0.5
+    smooth = denoise_bilateral(unit, 5, sigma_color=0.1, sigma_spatial=2.0, channel_axis=None if one else -1)
+    smooth = smooth.reshape(image.shape)
     kernel = np.array([[0.0, -1.0, 0.0], [-1.0, 5.0, -1.0], [0.0, -1.0, 0.0]])
     sharp = np.stack([ndimage.convolve(smooth[..., c], kernel, mode="nearest") for c in range(image.shape[-1])], -1)
     return np.clip(sharp * 2.0 - 1.0, -1.0, 1.0).astype(image.dtype)

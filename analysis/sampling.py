@@ -10,6 +10,7 @@ import numpy as np
 from analysis.postprocess import postprocess
 from data import UserError
 from data.ranges import to_uint
+from models.cpu import jit
 from models.family import Family
 from models.state import State
 from train.build import root_key
@@ -29,7 +30,7 @@ class Sampler:
         options = dict(options)
         self._postprocess = options.pop("postprocess", "none")
         self._bits, self._batch_size = bits, batch_size
-        self._sample = jax.jit(lambda state, keys, label: family.sample(state, keys, label, **options))
+        self._sample = jit(lambda state, keys, label: family.sample(state, keys, label, **options))
 
     def draw(
         self, state: State, labels: np.ndarray, seed: int, first: int = 0, report: Callable[[int], None] | None = None

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from models.cpu import materialise
 from models.layers import (
     Array,
     Conv,
@@ -54,6 +55,7 @@ class ResBlock(nn.Module):
     def __call__(self, x: Array, embedding: Array, keys: Array | None) -> Array:
         """x [b, h, w, c], embedding [b, e] (after its SiLU), keys None or [b] -> [b, h', w', features]."""
         conv = partial(Conv, self.features, dtype=self.dtype)
+        x = materialise(x)
         h = nn.silu(self.norm(name="norm_0")(x))
         if self.resample:
             resample = {"down": downsample_mean, "up": upsample_nearest}[self.resample]

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from data import Info, UserError
 from data.ranges import to_float
 from models import family as families
+from models.cpu import jit
 from models.family import Family, Setting
 from models.state import State
 from models.update import EMA, Updater
@@ -140,12 +141,12 @@ def jit_train_step(family: Family, info: Info, mesh: Mesh, key: jax.Array):
         return family.train_step(state, batch, jax.random.fold_in(key, state.step))
 
     shardings = (places, batch_sharding(mesh))
-    return jax.jit(step, in_shardings=shardings, out_shardings=(places, replicated(mesh)), donate_argnums=0)
+    return jit(step, in_shardings=shardings, out_shardings=(places, replicated(mesh)), donate_argnums=0)
 
 
 def jit_eval_step(family: Family, mesh: Mesh, key: jax.Array):
     """The compiled (state, batch) -> {name: [b]}."""
-    return jax.jit(lambda state, batch: family.eval_step(state, as_floats(batch), key), out_shardings=replicated(mesh))
+    return jit(lambda state, batch: family.eval_step(state, as_floats(batch), key), out_shardings=replicated(mesh))
 
 
 def as_floats(batch: dict[str, Any]) -> dict[str, Any]:
