@@ -3,19 +3,30 @@
 import numpy as np
 
 from data import Info, UserError
+from data.attributes import UNKNOWN, encode
 
 
 def label_of_names(text: str, info: Info) -> np.ndarray:
-    """The label [k] of findings named in `text` (comma-separated, in any case); attributes are left open (-1).
+    """The label [k] of findings named in `text` (comma-separated, in any case).
 
-    "normal" (or "no finding") is the absence of every finding.
+    "normal" (or "no finding") is the absence of every finding. An attribute the run was conditioned on is given as
+    name=value in the words of the source ("view=AP", "sex=female", "age=62"). What is not given is left open (-1): an
+    attribute, or the findings where attributes alone are named.
 
     Raises:
       UserError: a name that the dataset does not know, or two of classes that exclude each other.
     """
     known = {name.lower(): index for index, name in enumerate(info.classes)}
-    names = [name.strip().lower() for name in text.split(",") if name.strip()]
-    label = np.concatenate([np.zeros(len(info.classes)), np.full(len(info.attributes), -1.0)]).astype(np.float32)
+    words = [name.strip().lower() for name in text.split(",") if name.strip()]
+    names = [word for word in words if "=" not in word]
+    label = np.concatenate([np.zeros(len(info.classes)), np.full(len(info.attributes), UNKNOWN)]).astype(np.float32)
+    for word in words:
+        if "=" in word:
+            column, label_value = _attribute(word, info)
+            label[column] = label_value
+    if words and not names:
+        label[: len(info.classes)] = UNKNOWN
+        return label
     if not info.exclusive and names in (["normal"], ["no finding"]) and names[0] not in known:
         return label
     unknown = [name for name in names if name not in known]
@@ -26,6 +37,18 @@ def label_of_names(text: str, info: Info) -> np.ndarray:
         raise UserError(f"--label {text}: the classes of {info.name} exclude each other; give one")
     label[[known[name] for name in names]] = 1.0
     return label
+
+
+def _attribute(word: str, info: Info) -> tuple[int, float]:
+    """(column of the label, value) of name=value."""
+    name, _, value = word.partition("=")
+    if name not in info.attributes:
+        known = ", ".join(info.attributes) or "none (see config.data.attributes)"
+        raise UserError(f"--label {word}: {name!r} is not an attribute that the run was conditioned on; known: {known}")
+    number = encode(name, value)
+    if number == UNKNOWN:
+        raise UserError(f"--label {word}: {value!r} is no value of {name}; leave it out to leave it open")
+    return len(info.classes) + info.attributes.index(name), number
 
 
 def draw_labels(train_labels: np.ndarray, n: int, seed: int) -> np.ndarray:

@@ -39,6 +39,7 @@ def get_train() -> Config:
     train.accumulate = 1  # micro-batches a step; the gradient is that of the whole batch
     train.duration = "2000 steps"  # of the whole run
     train.log_every = "50 steps"  # scalars are averaged over this many steps
+    train.restart_at = ""  # rehearsal: there, save, forget everything, and go on from the checkpoint; "" never
     return train
 
 
@@ -120,6 +121,7 @@ def shrink(config: Config) -> None:
     config.train.batch_size = 8
     config.train.accumulate = 2
     config.train.log_every = "4 steps"
+    config.train.restart_at = "6 steps"
     config.eval.every = "6 steps"
     config.eval.batch_size = 16
     config.eval.max_images = 32

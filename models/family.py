@@ -55,7 +55,7 @@ class Family(Protocol):
 
 
 # Each module offers NETWORKS, the names that need an optimiser, and build(options, setting, updater).
-FAMILIES = {"ddpm": "models.ddpm"}
+FAMILIES = {"ddpm": "models.ddpm", "flow": "models.flow"}
 
 
 def networks(name: str) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ Both speak of the stored integers (8 or 16 bits), so bits/dim can be compared ac
 
 import math
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +12,9 @@ from jax.scipy.special import log_ndtr
 
 from models import samplers
 from models.denoiser import Denoised, DenoiseFn
-from models.pixels import PixelScale
+from models.divergence import exact_divergence, hutchinson
+from models.ode import solve_adaptive
+from models.pixels import PixelScale, dequantise
 from models.schedules import DiscreteVP, Schedule
 
 
@@ -117,12 +118,10 @@ def ode_bits_per_dim(
     denoise: DenoiseFn, schedule: Schedule, z: jax.Array, keys: jax.Array, pixels: PixelScale, tolerance: float = 1e-4
 ) -> jax.Array:
     """-log2 p / dimensions [b] by the probability-flow ODE, on uniformly dequantised pixels (Song et al. 2021, 4.3)."""
-    width = jnp.asarray(pixels.bin_width, z.dtype)
-    shift = jax.vmap(lambda k: jax.random.uniform(jax.random.fold_in(k, 0), z.shape[1:], z.dtype, -0.5, 0.5))(keys)
-    probe_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
-    log_density = ode_log_density(denoise, schedule, z + width * shift, probe_keys, tolerance)
-    volume = float(np.prod(z.shape[1:-1]) * np.sum(np.log(pixels.bin_width)))
-    return -(log_density + volume) / (math.log(2.0) * np.prod(z.shape[1:]))
+    shift_keys, probe_keys = (jax.vmap(jax.random.fold_in, (0, None))(keys, i) for i in (0, 1))
+    z, log_volume = dequantise(pixels, z, shift_keys)
+    log_density = ode_log_density(denoise, schedule, z, probe_keys, tolerance)
+    return -(log_density + log_volume) / (math.log(2.0) * np.prod(z.shape[1:]))
 
 
 def ode_log_density(
@@ -147,46 +146,16 @@ def ode_log_density(
         scale = 1.0 / jnp.sqrt(1.0 + level**2) if schedule.unit_variance else jnp.ones_like(level)
         return y - denoise(y * scale.astype(y.dtype), t.astype(y.dtype)).x0
 
-    divergence = _exact_divergence if keys is None else _hutchinson(keys, z)
+    divergence = exact_divergence if keys is None else hutchinson(keys, z)
 
-    def field(tau, state, _):
-        fn = lambda y: velocity(tau, y)  # noqa: E731
-        return divergence(fn, state[0])
+    def field(state, tau):
+        return divergence(lambda y: velocity(tau, y), state[0])
 
-    solution = diffrax.diffeqsolve(
-        diffrax.ODETerm(field),
-        diffrax.Tsit5(),
-        float(start),
-        float(end),
-        None,
-        (z, jnp.zeros(z.shape[0], z.dtype)),
-        stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
-        max_steps=10_000,
-    )
-    y, gain = (a[0] for a in solution.ys)
+    y, gain = solve_adaptive(field, (z, jnp.zeros(z.shape[0], z.dtype)), float(start), float(end), tolerance)
     variance = _prior_variance(schedule, sigma[1]) / float(alpha[1]) ** 2
     dimensions = float(np.prod(z.shape[1:]))
     prior = -0.5 * (jnp.sum(y**2, (1, 2, 3)) / variance + dimensions * math.log(2.0 * math.pi * variance))
     return prior + gain
-
-
-def _exact_divergence(fn, y):
-    def one(single):
-        flat = single.reshape(-1)
-        jacobian = jax.jacrev(lambda v: fn(v.reshape(1, *single.shape)).reshape(-1))(flat)
-        return jnp.trace(jacobian)
-
-    return fn(y), jax.vmap(one)(y)
-
-
-def _hutchinson(keys, like):
-    probes = jax.vmap(lambda k: jax.random.rademacher(k, like.shape[1:], like.dtype))(keys)
-
-    def divergence(fn, y):
-        value, pull_back = jax.vjp(fn, y)
-        return value, jnp.sum(pull_back(probes)[0] * probes, (1, 2, 3))
-
-    return divergence
 
 
 def _prior_variance(schedule: Schedule, sigma_end: float) -> float:

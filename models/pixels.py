@@ -35,6 +35,21 @@ class PixelScale:
         return 2.0 / (2**self.bits - 1) / np.asarray(self.scale, np.float64)
 
 
+def dequantise(pixels: PixelScale, z: jax.Array, keys: jax.Array) -> tuple[jax.Array, float]:
+    """Uniform dequantisation of stored values (Theis et al. 2016).
+
+    Args:
+      z: [b, h, w, c] stored images on the network's scale.
+      keys: [b] one key an image.
+
+    Returns:
+      z moved within each value's bin, and log of the bin's volume: log P(image) >= E[log p(z)] + log volume, nats.
+    """
+    shift = jax.vmap(lambda key: jax.random.uniform(key, z.shape[1:], z.dtype, -0.5, 0.5))(keys)
+    log_volume = float(np.prod(z.shape[1:-1]) * np.sum(np.log(pixels.bin_width)))
+    return z + jnp.asarray(pixels.bin_width, z.dtype) * shift, log_volume
+
+
 def pixel_scale(kind: str, mean, std, bits: int, sigma_data: float = 0.5) -> PixelScale:
     """The scale called `kind` in a config.
 

@@ -100,7 +100,7 @@ class Updater:
         """Takes the optimiser step for one network, and moves its average. `state.step` is the family's to raise."""
         updates, opt_state = self.optimizers[name].update(grads, state.opt_state[name], state.params[name])
         params = optax.apply_updates(state.params[name], updates)
-        norm = optax.global_norm(grads)
+        norm = optax.tree.norm(grads)
         extra, finite = state.extra, None
         if self.loss_scaling:
             finite = jnp.isfinite(norm)

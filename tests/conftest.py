@@ -1,9 +1,14 @@
-"""Shared by all tests: strict broadcasting, float64 on request, and where the real images are."""
+"""Shared by all tests: quick compilation, float64 on request, and where the real images are."""
 
+import os
 from pathlib import Path
 
-import jax
-import pytest
+# Tests run most programs a few times only, and LLVM's optimisation takes longer than they do.
+QUICK = "--xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
+
+import jax  # noqa: E402 (reads XLA_FLAGS)
+import pytest  # noqa: E402
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -32,6 +32,7 @@ class Plan:
     eval_every: int
     preview_every: int
     save_every: int
+    restart_at: int
     milestones: tuple[int, ...]
 
 
@@ -47,6 +48,7 @@ def make_plan(config: ml_collections.ConfigDict, train_images: int) -> Plan:
         eval_every=steps(config.eval.every, "config.eval.every"),
         preview_every=steps(config.eval.preview_every, "config.eval.preview_every"),
         save_every=max(steps(config.checkpoint.every, "config.checkpoint.every"), 1),
+        restart_at=steps(config.train.restart_at, "config.train.restart_at"),
         milestones=tuple(steps(d, "config.checkpoint.milestones") for d in config.checkpoint.milestones),
     )
     if plan.total < 1:

@@ -51,6 +51,10 @@ class Interrupted(Exception):
         self.signum, self.step = signum, step
 
 
+class _Restart(Exception):
+    """The rehearsed interruption of `config.train.restart_at`."""
+
+
 @dataclasses.dataclass
 class Window:
     """Sums of scalars since the last row; they travel in the checkpoint, so rows do not depend on interruptions."""
@@ -86,9 +90,10 @@ def run(
         folder / "checkpoints", config.checkpoint.keep, config.checkpoint.keep_best, plan.milestones
     )
     try:
-        state, host = _start(config, dataset, family, mesh, checkpointer)
         trainer = _Trainer(config, folder, dataset, family, mesh, evaluators, plan, checkpointer)
-        return trainer.train(state, host)
+        while True:
+            with contextlib.suppress(_Restart):
+                return trainer.train(*_start(config, dataset, family, mesh, checkpointer))
     finally:
         checkpointer.close()
 
@@ -130,7 +135,7 @@ class _Trainer:
         return self._finished(int(state.step))
 
     def _steps(self, state: State, step: int, batches: Iterator, stop: list[int]) -> State:
-        pending = None  # scalars of the step before, fetched while this one computes
+        start, pending = step, None  # scalars of the step before, fetched while this one computes
         if not step:
             say("compiling the training step")
         clock = time.monotonic()
@@ -146,6 +151,8 @@ class _Trainer:
                 self._pause(state, step, bool(stop))
                 if stop and step < self.plan.total:
                     raise Interrupted(stop[0], step)
+                if step == self.plan.restart_at > start and step < self.plan.total:
+                    raise _Restart
                 self.progress.restart_clock()
                 clock = time.monotonic()
             else:
@@ -181,12 +188,14 @@ class _Trainer:
 
     def _pauses(self, step: int) -> bool:
         return (
-            step == self.plan.total
-            or step % self.plan.log_every == 0
-            or step % self.plan.save_every == 0
-            or step in self.plan.milestones
+            step % self.plan.log_every == 0
+            or self._saves(step)
             or any(e.due(step, self.plan.total) for e in self.evaluators)
         )
+
+    def _saves(self, step: int) -> bool:
+        plan = self.plan
+        return step % plan.save_every == 0 or step in (plan.total, plan.restart_at, *plan.milestones)
 
     def _pause(self, state: State, step: int, stopping: bool) -> None:
         """Logs, evaluates and saves what is due after `step`."""
@@ -199,10 +208,10 @@ class _Trainer:
         if not owed:
             score = self._evaluate_due(state, step)
         self.writer.flush()
-        if stopping or step == total or step % self.plan.save_every == 0 or step in self.plan.milestones:
+        if stopping or self._saves(step):
             host = {"sums": self.window.sums, "count": self.window.count, "latest": self.latest, "owed": owed}
             self.checkpointer.save(state, host, score)
-        if stopping or step == total:
+        if stopping or step in (total, self.plan.restart_at):
             self.checkpointer.wait()
 
     def _evaluate_due(self, state: State, step: int) -> float | None:

@@ -1,21 +1,25 @@
-"""A small DDPM and a batch, without config, loop or files."""
+"""Small families and a batch, without config, loop or files."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from configs.ddpm_cxr import get_model
+from configs import ddpm_cxr, flow_cxr
 from models import family as families
 from models.family import Setting
 from models.update import EMA, Updater
 
 SIZE, LABELS = 8, 3
+FAST = {"xla_backend_optimization_level": 3}  # where a program runs long enough; see tests/conftest.py
+OVERFIT_STEPS = 700
+OVERFIT_RATE = optax.cosine_decay_schedule(4e-3, OVERFIT_STEPS)
+CONFIGS = {"ddpm": ddpm_cxr, "flow": flow_cxr}
 
 
-def model_options(**changes):
+def model_options(config=ddpm_cxr, **changes):
     """`config.model` as a plain dict, the network shrunk; changes of the U-Net are written unet__field."""
-    options = get_model().to_dict()
+    options = config.get_model().to_dict()
     options["unet"] |= {
         "channels": 16,
         "multipliers": (1,),
@@ -23,6 +27,8 @@ def model_options(**changes):
         "attention": (),
         "patch": 2,
         "head_channels": 16,
+        "mid_attention": False,
+        "local_channels": 0,
     }
     for key, value in changes.items():
         section, _, field = key.partition("__")
@@ -43,11 +49,17 @@ def make_family(
     dtype=None,
     size=SIZE,
     channels=1,
+    family="ddpm",
     **changes,
 ):
     setting = Setting((size, size, channels), LABELS, (-0.2,) * channels, (0.4,) * channels, 8, dtype)
     updater = Updater({"net": optimizer(rate)}, ema, accumulate, loss_scaling)
-    return families.build("ddpm", model_options(**changes), setting, updater)
+    options = model_options(CONFIGS[family], **changes)
+    return families.build(family, options, setting, updater)
+
+
+def make_flow(**changes):
+    return make_family(family="flow", **changes)
 
 
 def make_batch(n=8, size=SIZE, channels=1, seed=0):
@@ -73,3 +85,29 @@ def assert_close(a, b, **tolerance):
     assert jax.tree.structure(a) == jax.tree.structure(b)
     for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         np.testing.assert_allclose(np.asarray(x, np.float64), np.asarray(y, np.float64), **tolerance)
+
+
+def assert_eight_images_are_reproduced(family, **options):
+    """Overfit: after a few hundred steps on 8 images, every sample is one of them, and nearly all are found."""
+    batch = make_batch(8)
+    coarse = np.random.default_rng(1).uniform(-1, 1, (8, 4, 4, 1))
+    batch["image"] = jnp.asarray(coarse.repeat(2, 1).repeat(2, 2), jnp.float32)
+    batch["label"] = jnp.zeros((8, LABELS))
+    many = {k: jnp.concatenate([v] * 4) for k, v in batch.items()} | {"id": jnp.arange(32)}
+    state = jax.jit(family.init)(jax.random.key(0), batch)
+    step = jax.jit(family.train_step, donate_argnums=0, compiler_options=FAST)
+    for i in range(OVERFIT_STEPS):
+        state, _ = step(state, many, jax.random.fold_in(jax.random.key(1), i))
+    keys = jax.random.split(jax.random.key(2), 64)
+    draw = jax.jit(lambda s, k: family.sample(s, k, jnp.zeros((64, LABELS)), **options))
+    samples = np.asarray(draw(state, keys))
+    images = np.asarray(batch["image"])
+    distance = distances(samples, images)
+    apart = np.min(distances(images, images) + np.diag([np.inf] * 8))
+    assert np.median(distance.min(1)) < apart / 3, (apart, np.sort(distance.min(1)))
+    assert len(set(distance.argmin(1))) >= 7
+
+
+def distances(a, b):
+    """Root mean square over the pixels, [n, m]."""
+    return np.sqrt(((a[:, None] - b[None]) ** 2).mean((2, 3, 4)))

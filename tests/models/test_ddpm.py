@@ -10,9 +10,17 @@ from models import guidance, schedules
 from models.ddpm import SampleOptions
 from models.denoiser import TARGETS, Denoised, Denoiser
 from models.pixels import PixelScale, pixel_scale
-from models.state import State
 from models.weights import loss_weight
-from tests.models.helpers import LABELS, SIZE, assert_close, make_batch, make_family, steps
+from tests.models.helpers import (
+    LABELS,
+    OVERFIT_RATE,
+    SIZE,
+    assert_close,
+    assert_eight_images_are_reproduced,
+    make_batch,
+    make_family,
+    steps,
+)
 
 VP = schedules.linear(1000)
 
@@ -253,24 +261,5 @@ def test_mistakes_are_named():
 
 
 def test_eight_images_are_reproduced():
-    """Overfit: after a few hundred steps on 8 images, every sample is one of them, and nearly all are found."""
-    batch = make_batch(8)
-    coarse = np.random.default_rng(1).uniform(-1, 1, (8, 4, 4, 1))
-    batch["image"] = jnp.asarray(coarse.repeat(2, 1).repeat(2, 2), jnp.float32)
-    batch["label"] = jnp.zeros((8, LABELS))
-    family = make_family(rate=2e-3, unet__channels=64, unet__blocks=2)
-    state = jax.jit(family.init)(jax.random.key(0), batch)
-    many = {k: jnp.concatenate([v] * 8) for k, v in batch.items()} | {"id": jnp.arange(64)}
-
-    def several(state, key):
-        return jax.lax.scan(lambda s, k: (family.train_step(s, many, k)[0], None), state, jax.random.split(key, 50))[0]
-
-    several = jax.jit(several)
-    for i in range(14):
-        state: State = several(state, jax.random.fold_in(jax.random.key(1), i))
-    keys = jax.random.split(jax.random.key(2), 64)
-    draw = jax.jit(lambda s, k: family.sample(s, k, jnp.zeros((64, LABELS)), sampler="heun", steps=18))
-    samples = np.asarray(draw(state, keys))
-    distance = np.sqrt(((samples[:, None] - np.asarray(batch["image"])[None]) ** 2).mean((2, 3, 4)))
-    assert np.median(distance.min(1)) < 0.08, np.sort(distance.min(1))
-    assert len(set(distance.argmin(1))) >= 7
+    family = make_family(rate=OVERFIT_RATE, unet__channels=64, unet__blocks=2)
+    assert_eight_images_are_reproduced(family, sampler="heun", steps=18)

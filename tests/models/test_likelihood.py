@@ -12,6 +12,7 @@ from models import likelihood, schedules
 from models.denoiser import Denoised
 from models.pixels import PixelScale
 from tests.models.gaussians import Gaussian
+from tests.models.helpers import FAST
 
 SCHEDULES = {"linear": schedules.linear(1000), "vp_sde": schedules.VPSDE(t_min=1e-5), "edm": schedules.EDM()}
 
@@ -93,8 +94,11 @@ def test_bits_per_dim_of_a_gaussian(method, name, x64):
     if method == "vlb":
         # beta is the reverse variance of data that are wide against the noise; the posterior's, that of a point
         steps = {"linear": 1000, "vp_sde": 2000, "edm": 4000}[name]  # the gap falls as 1 / steps
-        bound = jax.jit(lambda z, k: likelihood.vlb_bits_per_dim(denoise, schedule, z, k, pixels, steps, "large"))
-        got = bound(z, keys)
+
+        def bound(z, k):
+            return likelihood.vlb_bits_per_dim(denoise, schedule, z, k, pixels, steps, "large")
+
+        got = jax.jit(bound, compiler_options=FAST)(z, keys)
     else:
         got = likelihood.ode_bits_per_dim(denoise, schedule, z, keys, pixels, 1e-5)
     assert float(got.mean()) == pytest.approx(expected, abs=1e-2)

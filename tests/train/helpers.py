@@ -13,7 +13,7 @@ TINY = (
     "--config.data.image_size=16", "--config.model.unet.channels=16",
     "--config.model.unet.multipliers=(1,)", "--config.model.unet.patch=4", "--config.model.unet.attention=()",
     "--config.model.unet.local_channels=16", "--config.model.unet.mid_attention=False",
-    "--config.model.unet.dropout=0.1",
+    "--config.model.unet.dropout=0.1", "--config.train.restart_at=",
     "--config.sample.steps=2",
 )  # fmt: skip
 
@@ -31,9 +31,9 @@ def write_npz(path: Path) -> Path:
     return path
 
 
-def train(workdir, *options, cache, check=True, env=None, preset="medmnist,smoke", **kwargs):
+def train(workdir, *options, cache, check=True, env=None, preset="medmnist,smoke", config="ddpm_cxr", **kwargs):
     """`python -m train` as a user runs it; returns the finished process."""
-    command = train_command(workdir, *options, cache=cache, preset=preset)
+    command = train_command(workdir, *options, cache=cache, preset=preset, config=config)
     done = subprocess.run(
         command, cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "cpu"} | (env or {}), capture_output=True, text=True,
         **kwargs,
@@ -43,9 +43,23 @@ def train(workdir, *options, cache, check=True, env=None, preset="medmnist,smoke
     return done
 
 
-def train_command(workdir, *options, cache, preset="medmnist,smoke"):
+def run_train(workdir, config, cache, *options):
+    """`python -m train` on a config as it is, with the options given; returns what it said on stderr."""
+    command = [
+        sys.executable, "-m", "train", "--config", config, "--workdir", str(workdir),
+        f"--config.data.cache={cache}/data", f"--config.compilation_cache={cache}/jax", *options,
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "cpu"}, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise AssertionError(f"{' '.join(command)}\n{done.stderr}")
+    return done.stderr
+
+
+def train_command(workdir, *options, cache, preset="medmnist,smoke", config="ddpm_cxr"):
     return [
-        sys.executable, "-m", "train", "--config", f"configs/ddpm_cxr.py:{preset}", "--workdir", str(workdir),
+        sys.executable, "-m", "train", "--config", f"configs/{config}.py:{preset}", "--workdir", str(workdir),
         f"--config.data.dir={write_npz(cache / 'tiny.npz')}", f"--config.data.cache={cache}/data",
         f"--config.compilation_cache={cache}/jax", *TINY, *options,
     ]  # fmt: skip

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from tests.conftest import QUICK
 from tests.train.helpers import train
 
-EIGHT = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+EIGHT = {"XLA_FLAGS": f"--xla_force_host_platform_device_count=8 {QUICK}"}
 LARGE = ("--config.train.batch_size=16", "--config.train.duration=8 steps")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -80,6 +81,30 @@ def test_sigterm_saves_and_goes_on(whole, tmp_path, cache):
     assert code == 0 and steps and max(steps) < 40
     train(folder, "--config.train.duration=40 steps", cache=cache)
     assert_same_run(whole, folder)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, cache):
+    folder = tmp_path / "stopped"
+    rows = folder / "metrics.jsonl"
+    code = kill_when(folder, cache, signal.SIGINT, lambda: rows.exists() and rows.read_text().count("\n") >= 1)
+    assert code == 130 and list(folder.glob("checkpoints/*.sha256")) and not (folder / "summary.json").exists()
+
+
+def test_a_rehearsed_restart_changes_nothing(whole, tmp_path, cache):
+    folder = tmp_path / "restarted"
+    done = train(folder, "--config.train.duration=40 steps", "--config.train.restart_at=15 steps", cache=cache)
+    assert "going on from step 15" in done.stderr
+    assert_same_run(whole, folder)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(whole, tmp_path, cache):
+    folder, wider = tmp_path / "run", ("--config.train.duration=40 steps", "--config.model.unet.channels=32")
+    train(folder, "--config.train.duration=6 steps", wider[1], cache=cache)
+    shutil.rmtree(folder / "checkpoints")
+    shutil.copytree(whole / "checkpoints", folder / "checkpoints")
+    done = train(folder, *wider, cache=cache, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "is a checkpoint of another architecture" in done.stderr.strip().splitlines()[-1]
 
 
 def test_a_longer_duration_goes_on_where_the_shorter_ended(whole, tmp_path, cache):

@@ -1,0 +1,198 @@
+"""Flow matching: a velocity that carries noise to data along a chosen path (Lipman et al. 2023; Liu et al. 2023).
+
+t = 0 is noise and t = 1 data, see models/paths.py. The network works on z, the pixels centred and scaled by `pixels`.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from models import coupling, guidance, ode, paths
+from models.divergence import exact_divergence, hutchinson
+from models.family import Batch, Setting
+from models.networks import build_network, group_of
+from models.ode import VelocityFn
+from models.paths import Path
+from models.pixels import PixelScale, dequantise, pixel_scale
+from models.state import State
+from models.update import Updater, example_keys
+
+NETWORKS = ("net",)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Flow:
+    """The family; built by `build` from `config.model`.
+
+    Attributes:
+      net: the Flax module of the velocity, (x, condition [b], label [b, k], keys) -> [b, h, w, c].
+      path: between noise and data.
+      pixels: scale of the pixels.
+      updater: optimiser and moving average.
+      image_shape: (h, w, c) of the images.
+      time: how training times are drawn: uniform or logit_normal.
+      time_mean, time_std: of the logit-normal.
+      coupling: of noise and images: independent or ot.
+      label_cost: of the ot coupling, see `models.coupling.couple`.
+      label_drop: probability that an example's label is hidden, for classifier-free guidance.
+      stratified: draw the times of a batch one from each of b equal parts of [0, 1).
+    """
+
+    net: Any
+    path: Path
+    pixels: PixelScale
+    updater: Updater
+    image_shape: tuple[int, int, int]
+    time: str
+    time_mean: float
+    time_std: float
+    coupling: str
+    label_cost: float
+    label_drop: float
+    stratified: bool
+
+    def init(self, key: jax.Array, batch: Batch) -> State:
+        """A fresh state; `batch` is read for its shapes."""
+        image, label = jnp.zeros_like(batch["image"][:1]), jnp.zeros_like(batch["label"][:1])
+        params = self.net.init(key, image, jnp.zeros((1,)), label, None)["params"]
+        return self.updater.init({"net": params}, averaged=("net",))
+
+    def train_step(self, state: State, batch: Batch, key: jax.Array):
+        """One optimiser step on the whole batch; (state, scalars [])."""
+        batch = self._draw(batch, key, training=True)
+        grads, sums = self.updater.gradient(state, "net", self._loss, batch)
+        state, norms = self.updater.apply(state, "net", grads, batch["image"].shape[0])
+        return state.replace(step=state.step + 1), sums | norms
+
+    def eval_step(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+        """{"loss": [b]} of the averaged weights, without dropout, hidden labels or coupling."""
+        batch = self._draw(batch, key, training=False)
+        return {"loss": self._loss(state.sampling_params("net"), batch)[0]}
+
+    def sample(self, state: State, keys: jax.Array, label: jax.Array, **options) -> jax.Array:
+        """Images [b, h, w, c] in [-1, 1] of the averaged weights.
+
+        Args:
+          keys: [b] one key an image.
+          label: [b, k]; -1 in an entry leaves it open.
+          **options: fields of `SampleOptions`.
+        """
+        options = SampleOptions(**options)
+        if options.steps < 1:
+            raise ValueError(f"sample.steps must be at least 1, not {options.steps}")
+        noise = jax.vmap(lambda k: jax.random.normal(k, self.image_shape))(keys)
+        velocity = self.velocity_fn(state.sampling_params("net"), label, options)
+        times = np.linspace(0.0, 1.0, options.steps + 1)
+        z = ode.solve(options.sampler, velocity, noise, times, options.tolerance)
+        return jnp.clip(self.pixels.to_pixels(z), -1.0, 1.0)
+
+    def velocity_fn(self, params, label: jax.Array, options: "SampleOptions") -> VelocityFn:
+        """v(x, t) for these labels; with guidance u + s (c - u) where guidance_low <= t <= guidance_high."""
+
+        def velocity(x, t):
+            given = self._velocity(params, x, t, label)
+            if options.guidance == 1.0:
+                return given
+            free = self._velocity(params, x, t, jnp.full_like(label, guidance.NULL))
+            inside = (t >= options.guidance_low) & (t <= options.guidance_high)
+            return given + jnp.where(inside, options.guidance - 1.0, 0.0) * (given - free)
+
+        return velocity
+
+    def bits_per_dim(self, state: State, batch: Batch, key: jax.Array, tolerance: float = 1e-4) -> jax.Array:
+        """-log2 p(image) / dimensions [b] by the flow's own ODE, on uniformly dequantised pixels."""
+        velocity = self.velocity_fn(state.sampling_params("net"), batch["label"], SampleOptions())
+        keys = jax.vmap(lambda k: jax.random.split(k, 2))(example_keys(key, batch["id"]))
+        z, log_volume = dequantise(self.pixels, self.pixels.to_network(batch["image"]), keys[:, 0])
+        log_density = ode_log_density(velocity, z, keys[:, 1], tolerance)
+        return -(log_density + log_volume) / (math.log(2.0) * np.prod(z.shape[1:]))
+
+    def param_group(self, path: tuple[str, ...]) -> str:
+        """Where a parameter stands: stem, label, head or body; fine-tuning treats them apart."""
+        return group_of(path)
+
+    def _velocity(self, params, x, t, label, keys=None) -> jax.Array:
+        """The network sees t scaled by 1000."""
+        condition = jnp.broadcast_to(1000.0 * t, x.shape[:1])
+        return self.net.apply({"params": params}, x, condition, label, keys).astype(jnp.float32)
+
+    def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
+        """Adds each example's noise, time, keys and hidden label, from its own key."""
+        keys = jax.vmap(lambda k: jax.random.split(k, 4))(example_keys(key, batch["id"]))
+        u = jax.vmap(jax.random.uniform)(keys[:, 0])
+        if self.stratified:
+            u = (jnp.arange(len(u)) + u) / len(u)
+        z = self.pixels.to_network(batch["image"])
+        eps = jax.vmap(lambda k: jax.random.normal(k, z.shape[1:]))(keys[:, 1])
+        label = batch["label"]
+        drawn = {"z": z, "t": paths.sample_time(self.time, u, self.time_mean, self.time_std)}
+        if training:
+            if self.coupling == "ot":
+                eps = coupling.couple(eps, z, label, self.label_cost)
+            hidden = jax.vmap(jax.random.uniform)(keys[:, 2]) < self.label_drop
+            label = guidance.drop_labels(label, hidden)
+            drawn["dropout"] = keys[:, 3]
+        return batch | drawn | {"eps": eps, "label": label}
+
+    def _loss(self, params, batch: Batch):
+        """Per-example squared error of the velocity, [b], and nothing more to log (Lipman et al. 2023, eq. 9)."""
+        t, z, eps = batch["t"], batch["z"], batch["eps"]
+        wide = t[:, None, None, None]
+        (alpha, sigma), (alpha_rate, sigma_rate) = self.path.coefficients(wide), self.path.rates(wide)
+        velocity = self._velocity(params, alpha * z + sigma * eps, t, batch["label"], batch.get("dropout"))
+        return jnp.mean(jnp.square(velocity - (alpha_rate * z + sigma_rate * eps)), (1, 2, 3)), {}
+
+
+def ode_log_density(
+    velocity: VelocityFn, z: jax.Array, keys: jax.Array | None, tolerance: float = 1e-4
+) -> jax.Array:
+    """log p(z) [b] in nats by the instantaneous change of variables (Chen et al. 2018, eq. 8), from t = 1 to 0.
+
+    Args:
+      keys: [b] for Hutchinson's probes (Rademacher); None takes the exact trace, dimensions times dearer.
+    """
+    divergence = exact_divergence if keys is None else hutchinson(keys, z)
+
+    def field(state, t):
+        return divergence(lambda x: velocity(x, t.astype(z.dtype)), state[0])
+
+    noise, change = ode.solve_adaptive(field, (z, jnp.zeros(z.shape[0], z.dtype)), 1.0, 0.0, tolerance)
+    axes = tuple(range(1, z.ndim))
+    dimensions = float(np.prod(z.shape[1:]))
+    return -0.5 * (jnp.sum(noise**2, axes) + dimensions * math.log(2.0 * math.pi)) + change
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleOptions:
+    """How an image is drawn; the fields of `config.sample`, see configs/flow_cxr.py."""
+
+    sampler: str = "midpoint"
+    steps: int = 10
+    guidance: float = 1.0
+    guidance_low: float = 0.0
+    guidance_high: float = 1.0
+    tolerance: float = 1e-4
+
+
+def build(options: dict[str, Any], setting: Setting, updater: Updater) -> Flow:
+    """The family from `config.model` (a plain dict), see configs/flow_cxr.py for its fields.
+
+    Raises:
+      ValueError: a name or a combination that does not exist.
+    """
+    options = dict(options)
+    net = build_network(options, setting.image_shape[-1], setting)
+    path = paths.build(options.pop("path"), options.pop("sigma_min"))
+    pixels = pixel_scale(options.pop("normalise"), setting.mean, setting.std, setting.bits, options.pop("sigma_data"))
+    fields = ("time", "time_mean", "time_std", "coupling", "label_cost", "label_drop", "stratified")
+    known = {name: options.pop(name) for name in fields}
+    if options:
+        raise ValueError(f"config.model.{next(iter(options))} is not a field of the flow family")
+    for name, choices in (("time", paths.TIMES), ("coupling", coupling.COUPLINGS)):
+        if known[name] not in choices:
+            raise ValueError(f"config.model.{name} {known[name]!r} is unknown; choose one of {', '.join(choices)}")
+    return Flow(net, path, pixels, updater, tuple(setting.image_shape), **known)

@@ -1,0 +1,34 @@
+"""What the metric files hold."""
+
+import json
+
+import numpy as np
+import pytest
+
+from train.writers import JsonlWriter, MultiWriter, TensorBoardWriter, read_jsonl
+
+
+def test_rows_beyond_the_restored_step_are_dropped(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    writer = JsonlWriter(path)
+    for step in (5, 10, 15):
+        writer.write_scalars(step, {"train_loss": np.float32(1 / step)})
+    writer.close()
+    with path.open("a") as file:
+        file.write('{"step": 20, "train_l')  # a crash in the middle of a line
+    JsonlWriter(path, resume_at=10).close()
+    assert [row["step"] for row in read_jsonl(path)] == [5, 10]
+    assert json.loads(path.read_text().splitlines()[1]) == {"step": 10, "train_loss": float(np.float32(0.1))}
+
+
+def test_tensorboard_reads_what_was_written(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    writer = MultiWriter(TensorBoardWriter(tmp_path))
+    writer.write_scalars(7, {"val_loss": 0.25})
+    writer.write_images(7, {"preview": np.full((4, 6), 128, np.uint8)})
+    writer.flush()
+    writer.close()
+    events = accumulator.EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [(e.step, e.value) for e in events.Scalars("val_loss")] == [(7, 0.25)]
+    assert [(e.step, e.height, e.width) for e in events.Images("preview")] == [(7, 4, 6)]
