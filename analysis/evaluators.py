@@ -1,5 +1,6 @@
 """What the loop evaluates as it goes: the validation loss, and grids of samples."""
 
+import math
 from pathlib import Path
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from analysis.grid import make_grid, save_png
+from analysis.labels import caption, grid_labels
 from analysis.sampling import Sampler
 from data import UserError
 from data.dataset import Dataset
@@ -65,16 +67,18 @@ def validation(config, family: Family, dataset: Dataset, mesh: Mesh):
 
 
 def preview(config, family: Family, dataset: Dataset, folder: Path, total: int):
-    """A grid of samples with labels of the training split's own distribution; the last one is larger."""
+    """A grid of samples, first of single findings, then with labels as in training; the last one is larger."""
     sampler = Sampler(family, config.sample.to_dict(), dataset.info.bits)
+    info = dataset.info
 
     def evaluate(state: State, step: int):
         n = config.eval.final_images if step == total else config.eval.preview_images
         if not n:
             return {}, {}
-        labels = dataset.sample_labels(n, config.seed)
+        columns = math.ceil(math.sqrt(n))
+        labels = grid_labels(dataset.arrays("train")["label"], info, n, columns, config.seed)
         images = sampler.draw(state, labels, config.seed)
-        grid = make_grid(images)
+        grid = make_grid(images, columns, captions=[caption(label, info) for label in labels])
         if jax.process_index() == 0:
             save_png(folder / "samples" / f"step_{step:07d}.png", grid, {"step": str(step), "run": config.name})
         return {}, {"grid": grid}

@@ -3,34 +3,49 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
+CAPTION = 14  # pixels of the line below an image
 SYNTHETIC = "Synthetic image made by a generative model. Not a patient. Not for diagnosis."
 
 
-def make_grid(images: np.ndarray, columns: int = 0, gap: int = 2, scale: int = 0) -> np.ndarray:
+def make_grid(
+    images: np.ndarray, columns: int = 0, gap: int = 2, scale: int = 0, captions: Sequence[str] = ()
+) -> np.ndarray:
     """Images [n, h, w, c] of uint8 or uint16 -> one picture [H, W] or [H, W, 3] of uint8, rows filled first.
 
     Args:
       columns: images in a row; 0 makes the grid about square.
       gap: white pixels between images.
       scale: whole factor of enlargement; 0 brings small images to about 128 pixels.
+      captions: a line under each image; without any, no room is left for them.
     """
     images = images if images.dtype == np.uint8 else (images >> 8).astype(np.uint8)
     scale = scale or max(1, 128 // images.shape[1])
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     n, h, w, c = images.shape
+    below = CAPTION if any(captions) else 0
     columns = columns or math.ceil(math.sqrt(n))
-    rows = math.ceil(n / columns)
-    canvas = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, c), 255, np.uint8)
+    rows, step = math.ceil(n / columns), (h + below + gap, w + gap)
+    canvas = np.full((rows * step[0] - gap, columns * step[1] - gap, c), 255, np.uint8)
     for index, image in enumerate(images):
-        y, x = index // columns * (h + gap), index % columns * (w + gap)
+        y, x = index // columns * step[0], index % columns * step[1]
         canvas[y : y + h, x : x + w] = image
+        if below:
+            canvas[y + h : y + h + below, x : x + w] = _line(captions[index], w)[..., None]
     return canvas[..., 0] if c == 1 else canvas
+
+
+def _line(text: str, width: int) -> np.ndarray:
+    """One line of text in the middle, black on white, uint8 [CAPTION, width]; what does not fit is cut."""
+    picture = Image.new("L", (width, CAPTION), 255)
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(11)
+    draw.text((max(width - draw.textlength(text, font), 0) / 2, 1), text, fill=0, font=font)
+    return np.asarray(picture)
 
 
 def save_png(path: Path, image: np.ndarray, facts: Mapping[str, str]) -> None:

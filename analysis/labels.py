@@ -55,3 +55,30 @@ def draw_labels(train_labels: np.ndarray, n: int, seed: int) -> np.ndarray:
     """[n, k] rows of the training labels, drawn with replacement."""
     rng = np.random.Generator(np.random.Philox(key=seed))
     return train_labels[rng.integers(len(train_labels), size=n)]
+
+
+def grid_labels(train_labels: np.ndarray, info: Info, n: int, columns: int, seed: int) -> np.ndarray:
+    """[n, k] labels of a grid: a row for each of the most frequent single findings, the rest as in training.
+
+    About half of the rows are for single findings (the absence of all counts as one). In those rows attributes are
+    drawn as in training. Where there are no findings, all rows are drawn as in training.
+    """
+    labels = draw_labels(train_labels, n, seed)
+    k, rows = len(info.classes), n // columns
+    alone = train_labels[:, :k][(train_labels[:, :k] >= 0).all(1) & (train_labels[:, :k].sum(1) <= 1)]
+    if not k or not len(alone):
+        return labels
+    kinds, counts = np.unique(alone, axis=0, return_counts=True)
+    often = kinds[np.argsort(-counts, kind="stable")][: -(-rows // 2) + 1 if rows > 2 else 0]
+    often = often[np.argsort(often.sum(1), kind="stable")]
+    labels[: len(often) * columns, :k] = often.repeat(columns, axis=0)
+    return labels
+
+
+def caption(label: np.ndarray, info: Info) -> str:
+    """What the findings [>= classes] of a label are, in words; "" where they are open."""
+    findings = np.asarray(label)[: len(info.classes)]
+    if not len(findings) or (findings < 0).any():
+        return ""
+    names = [name for name, value in zip(info.classes, findings, strict=True) if value > 0]
+    return ", ".join(names) or "normal"

@@ -4,9 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import ml_collections
 import numpy as np
+from ml_collections import ConfigDict
 
+from configs.base import get_base
 from data import Info, UserError
 from models.family import Family
 from models.state import State
@@ -29,7 +30,7 @@ class Run:
     """
 
     folder: Path
-    config: ml_collections.ConfigDict
+    config: ConfigDict
     info: Info
     family: Family
     state: State
@@ -64,7 +65,7 @@ def load(folder: str | Path, checkpoint: str = "") -> Run:
       UserError: no run there, or no such checkpoint.
     """
     folder = Path(folder)
-    config = rundir.read_config(folder)
+    config = _with_defaults(rundir.read_config(folder), get_base())
     starts = rundir.read_json(folder / "provenance.json")
     info = Info.from_dict(starts[-1]["data"])
     family = build.build_family(config, info)
@@ -77,6 +78,16 @@ def load(folder: str | Path, checkpoint: str = "") -> Run:
         checkpointer.close()
     labels = np.load(folder / "train_labels.npy")
     return Run(folder, config, info, family, state, labels)
+
+
+def _with_defaults(config: ConfigDict, defaults: ConfigDict) -> ConfigDict:
+    """The config of a run, perhaps of an older version, with the shared fields that have come since."""
+    for name, value in defaults.items():
+        if name not in config:
+            config[name] = value
+        elif isinstance(value, ConfigDict):
+            _with_defaults(config[name], value)
+    return config
 
 
 def _find_step(checkpointer: Checkpointer, name: str, config, info: Info) -> int:

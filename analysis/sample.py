@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from train.cli import guarded
 def main(argv: list[str] | None = None) -> int:
     """Draws images from a run; returns the exit status."""
     args = parse(argv)
+    from analysis.labels import caption
     from analysis.run import load
 
     run = load(args.run, args.checkpoint)
@@ -31,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     images = _draw(run, options, labels, args)
     facts = {"run": str(run.folder.name), "step": run.step, "seed": args.seed, "options": options,
              "dataset": run.info.name, "label_names": run.info.labels}  # fmt: skip
-    write(Path(args.out), images, labels, facts)
+    write(Path(args.out), images, labels, [caption(label, run.info) for label in labels], facts)
     print(f"{len(images)} synthetic images: {Path(args.out) / 'grid.png'}")
     return 0
 
@@ -59,12 +61,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def write(out: Path, images: np.ndarray, labels: np.ndarray, facts: dict) -> None:
+def write(out: Path, images: np.ndarray, labels: np.ndarray, captions: Sequence[str], facts: dict) -> None:
     """Writes PNGs, grid.png and samples.npz into `out`, all or nothing.
 
     Args:
       images: [n, h, w, c] of uint8 or uint16.
       labels: [n, k].
+      captions: a line under each image of the grid.
       facts: JSON values that go into every file's metadata.
 
     Raises:
@@ -80,7 +83,7 @@ def write(out: Path, images: np.ndarray, labels: np.ndarray, facts: dict) -> Non
         for index, image in enumerate(images):
             label = [round(float(v), 3) for v in labels[index]]
             save_png(temporary / f"{index:06d}.png", image, {"facts": json.dumps(facts | {"label": label})})
-        save_png(temporary / "grid.png", make_grid(images), {"facts": json.dumps(facts)})
+        save_png(temporary / "grid.png", make_grid(images, captions=captions), {"facts": json.dumps(facts)})
         np.savez(
             temporary / "samples.npz", images=images, labels=labels, synthetic=np.array(SYNTHETIC),
             facts=np.array(json.dumps(facts)),

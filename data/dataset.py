@@ -101,11 +101,6 @@ class Dataset:
 
         return run()
 
-    def sample_labels(self, n: int, seed: int) -> np.ndarray:
-        """Labels float32 [n, k] drawn with replacement from the training split, in their true proportions."""
-        label = self.arrays("train")["label"]
-        return label[np.random.default_rng(seed).integers(len(label), size=n)]
-
 
 class _Stream:
     """Random access to an endless stream of batches: the images of epoch 0, then of epoch 1, cut every b.

@@ -102,15 +102,15 @@ class Checkpointer:
         if step not in self.steps:
             have = ", ".join(map(str, self.steps)) or "none"
             raise UserError(f"{self.folder} holds no intact checkpoint of step {step}; there are: {have}")
-        items = ocp.args.Composite(state=ocp.args.StandardRestore(like), host=ocp.args.JsonRestore())
-        try:
-            restored = self._manager.restore(step, args=items)
-        except (ValueError, KeyError, TypeError) as error:
-            first = str(error).strip().splitlines()[0][:200]
+        # Asked beforehand, since a restore that fails half-way leaves threads behind which complain at exit.
+        difference = _difference(_shapes(_saved_tree(self.folder / str(step))), _shapes(like))
+        if difference:
             raise UserError(
-                f"{self.folder / str(step)} is a checkpoint of another architecture ({first}); "
+                f"{self.folder / str(step)} is a checkpoint of another architecture ({difference}); "
                 f"use the config that it was trained with, or another --workdir"
-            ) from error
+            )
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(like), host=ocp.args.JsonRestore())
+        restored = self._manager.restore(step, args=items)
         return restored["state"], restored["host"]
 
     def best_step(self) -> int | None:
@@ -133,6 +133,25 @@ class Checkpointer:
         if jax.process_index() == 0:
             write_seal(self.folder / str(step))
             _remove_stray_seals(self.folder)
+
+
+def _saved_tree(step_folder: Path):
+    """The tree of a saved state: shapes and dtypes, no values."""
+    return ocp.StandardCheckpointer().metadata(step_folder / "state").item_metadata.tree
+
+
+def _shapes(tree) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}
+
+
+def _difference(saved: dict[str, tuple], wanted: dict[str, tuple]) -> str:
+    """The first difference between two trees' names and shapes, in words; "" where there is none."""
+    for name in sorted(saved.keys() | wanted.keys()):
+        if saved.get(name) != wanted.get(name):
+            words = ["nothing" if shape is None else str(shape) for shape in (saved.get(name), wanted.get(name))]
+            return f"{name} is {words[0]} there and {words[1]} in the config's"
+    return ""
 
 
 class _Best(policies.PreservationPolicy):

@@ -145,13 +145,6 @@ def test_flips_mirror_image_and_mask_of_about_half(tmp_path, cats):
     same(next(flipped.epoch("train", 8)), next(cats.epoch("train", 8)))
 
 
-def test_sampled_labels_follow_the_training_split(cats):
-    labels = cats.sample_labels(4000, seed=0)
-    np.testing.assert_allclose(labels.mean(0), cats.arrays("train")["label"].mean(0), atol=0.04)
-    np.testing.assert_array_equal(labels, cats.sample_labels(4000, seed=0))
-    assert labels.dtype == np.float32 and (labels.sum(1) == 1).all()
-
-
 @pytest.mark.parametrize(("bits", "channels"), [(8, 1), (16, 3)])
 def test_mean_and_std_are_those_of_the_training_pixels(tmp_path, bits, channels):
     source = layouts.folder(tmp_path / "mine", colour=channels == 3)

@@ -144,7 +144,7 @@ def test_a_changed_config_is_refused_with_the_difference(whole, cache):
         whole, "--config.train.duration=40 steps", "--config.optim.net.learning_rate=0.5", cache=cache, check=False
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "optim.net.learning_rate: 0.0003 -> 0.5" in done.stderr
+    assert "optim.net.learning_rate: 0.001 -> 0.5" in done.stderr
     assert (whole / "config.json").read_bytes() == before
 
 
