@@ -19,6 +19,8 @@ import numpy as np
 
 from train.cli import guarded
 
+PARTS = ("step", "samplers", "input", "first_step", "families")
+FAMILIES = ("configs/ddpm_cxr.py", "configs/flow_cxr.py", "configs/gan_cxr.py", "configs/vae_cxr.py")
 SPECS = ("default", "plain32", "plain64", "plain128")
 
 
@@ -27,7 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     from train.rundir import device_name, git_revision, write_json
 
-    parts = {"step": bench_step, "samplers": bench_samplers, "input": bench_input, "first_step": bench_first_step}
+    parts = {"step": bench_step, "samplers": bench_samplers, "input": bench_input, "first_step": bench_first_step,
+             "families": bench_families}  # fmt: skip
     results: dict[str, Any] = {
         "device": device_name(),
         "git": git_revision(),
@@ -56,8 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m analysis.bench", description=__doc__.split("\n\n")[1])
     parser.add_argument("--config", default="configs/ddpm_cxr.py", help="config whose network and batch are measured")
-    parser.add_argument("--parts", nargs="*", default=["step", "samplers", "input", "first_step"],
-                        choices=["step", "samplers", "input", "first_step"])  # fmt: skip
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS)
     parser.add_argument("--torch", default="", help="a Python with PyTorch and diffusers, to compare with")
     parser.add_argument("--specs", nargs="*", default=list(SPECS), choices=SPECS, help="networks compared with PyTorch")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each; the median is quoted")
@@ -101,19 +103,45 @@ def bench_samplers(args) -> dict[str, Any]:
     from analysis.sampling import Sampler
 
     family, info, mesh, config, step, state = _open(args)
+    rows = {"as configured": _sampling_rate(_sampler(family, config, info), state, info)}
+    if config.model.family == "ddpm":
+        for name, steps in (("dpmpp", 10), ("dpmpp", 20), ("heun", 18), ("ddim", 50), ("ddpm", 50)):
+            options = config.sample.to_dict() | {"sampler": name, "steps": steps}
+            rows[f"{name} {steps} steps"] = _sampling_rate(Sampler(family, options, info.bits), state, info)
+            jax.clear_caches()
+    return rows
+
+
+def _sampling_rate(sampler, state, info) -> float:
+    """Images/s: the median of three batches of 64, after one that compiles."""
+    labels, times = np.zeros((64, len(info.labels)), np.float32), []
+    for repeat in range(4):
+        start = time.perf_counter()
+        sampler.draw(state, labels, repeat)
+        times.append(time.perf_counter() - start)
+    return 64 / float(np.median(times[1:]))
+
+
+def bench_families(args) -> dict[str, Any]:
+    """Training step and sampling of every family at its own config."""
+    import jax
+
     rows = {}
-    for name, steps in (("dpmpp", 10), ("dpmpp", 20), ("heun", 18), ("ddim", 50), ("ddpm", 50)):
-        sampler = Sampler(family, config.sample.to_dict() | {"sampler": name, "steps": steps}, info.bits)
-        labels = np.zeros((64, len(info.labels)), np.float32)
-        sampler.draw(state, labels, 0)
-        times = []
-        for repeat in range(3):
-            start = time.perf_counter()
-            sampler.draw(state, labels, repeat)
-            times.append(time.perf_counter() - start)
-        rows[f"{name} {steps} steps"] = 64 / float(np.median(times))
+    for config in FAMILIES:
+        one = argparse.Namespace(**vars(args) | {"config": config})
+        step = bench_step(one)
+        jax.clear_caches()
+        family, info, _, config, _, state = _open(one)
+        sampling = _sampling_rate(_sampler(family, config, info), state, info)
+        rows[config.name] = step | {"batch_size": config.train.batch_size, "samples_per_second": sampling}
         jax.clear_caches()
     return rows
+
+
+def _sampler(family, config, info):
+    from analysis.sampling import Sampler
+
+    return Sampler(family, config.sample.to_dict(), info.bits)
 
 
 def bench_input(args) -> dict[str, Any]:
@@ -172,9 +200,16 @@ def _open(args):
     config = load_config(args.config)
     mesh = sharding.make_mesh(config.mesh.fsdp)
     info = invented_info(config)
-    family = build.build_family(config, info)
+    family = build.build_family(config, info, _no_means(info))
     step = build.jit_train_step(family, info, mesh, build.root_key(0, "train"))
     return family, info, mesh, config, step, build.init_state(family, info, mesh, 0)
+
+
+def _no_means(info):
+    from data.label_means import LabelMeans
+
+    k = len(info.labels)
+    return LabelMeans(np.zeros((k + 1, *info.image_shape), np.float32), np.zeros(k, np.float32), 0.5)
 
 
 def invented_info(config):
@@ -219,7 +254,11 @@ def _peak_memory() -> float | None:
 def _print(title: str, values: dict[str, Any]) -> None:
     print(f"\n{title}")
     for name, value in values.items():
-        print(f"  {name:<28}{value:>12,.2f}" if isinstance(value, float) else f"  {name:<28}{json.dumps(value):>12}")
+        if isinstance(value, dict):
+            _print(f"{title}: {name}", value)
+        else:
+            shown = f"{value:,.2f}" if isinstance(value, float) else json.dumps(value)
+            print(f"  {name:<28}{shown:>12}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the loop evaluates as it goes: the validation loss, and grids of samples."""
 
+import functools
 import math
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import ml_collections
 import numpy as np
 from jax.sharding import Mesh
 
+from analysis.evaluate import real_images
+from analysis.features import efficientnet_lite0
 from analysis.grid import make_grid, save_png
-from analysis.labels import caption, grid_labels
+from analysis.kid import kid
+from analysis.labels import caption, draw_labels, grid_labels
 from analysis.sampling import Sampler
 from data import UserError
 from data.dataset import Dataset
@@ -30,16 +34,18 @@ def build_evaluators(
     plan = build.make_plan(config, dataset.info.sizes["train"])
     evaluators = []
     if plan.eval_every and dataset.info.sizes.get("val"):
-        _check_best(config, family, dataset, mesh)
+        _check_best(config, family, dataset, mesh, ["samples_kid"] if plan.kid_every else [])
         evaluators.append(Evaluator("val", plan.eval_every, validation(config, family, dataset, mesh)))
+    if plan.kid_every:
+        evaluators.append(Evaluator("samples", plan.kid_every, kid_score(config, family, dataset)))
     evaluators.append(Evaluator("samples", plan.preview_every, preview(config, family, dataset, folder, plan.total)))
     return evaluators
 
 
-def _check_best(config, family: Family, dataset: Dataset, mesh: Mesh) -> None:
+def _check_best(config, family: Family, dataset: Dataset, mesh: Mesh, extra: list[str]) -> None:
     state = build.state_shapes(family, dataset.info, mesh)
     batch = build.example_batch(dataset.info)
-    names = [f"val_{name}" for name in jax.eval_shape(family.eval_step, state, batch, jax.random.key(0))]
+    names = [f"val_{name}" for name in jax.eval_shape(family.eval_step, state, batch, jax.random.key(0))] + extra
     if config.checkpoint.keep_best and config.checkpoint.best not in names:
         raise UserError(f"config.checkpoint.best={config.checkpoint.best!r} is none of {', '.join(names)}")
 
@@ -82,5 +88,24 @@ def preview(config, family: Family, dataset: Dataset, folder: Path, total: int):
         if jax.process_index() == 0:
             save_png(folder / "samples" / f"step_{step:07d}.png", grid, {"step": str(step), "run": config.name})
         return {}, {"grid": grid}
+
+    return evaluate
+
+
+def kid_score(config, family: Family, dataset: Dataset):
+    """KID of `config.eval.kid_images` samples against as many validation images, and half of its 95 % interval."""
+    sampler = Sampler(family, config.sample.to_dict(), dataset.info.bits)
+    n, seed = config.eval.kid_images, config.seed
+
+    @functools.cache
+    def reference():
+        extract = efficientnet_lite0.extractor()
+        return extract, extract(real_images(dataset, "val", n, seed))
+
+    def evaluate(state: State, step: int):
+        extract, real = reference()
+        labels = draw_labels(dataset.arrays("train")["label"], n, seed)
+        estimate = kid(extract(sampler.draw(state, labels, seed)), real)
+        return {"kid": estimate.value, "kid_interval": estimate.high - estimate.value}, {}
 
     return evaluate

@@ -4,11 +4,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import jax
+import ml_collections
 import numpy as np
-from ml_collections import ConfigDict
 
-from configs.base import get_base
 from data import Info, UserError
+from data.label_means import LabelMeans
 from models.family import Family
 from models.state import State
 from train import build, rundir, sharding
@@ -30,7 +31,7 @@ class Run:
     """
 
     folder: Path
-    config: ConfigDict
+    config: ml_collections.ConfigDict
     info: Info
     family: Family
     state: State
@@ -39,6 +40,11 @@ class Run:
     @property
     def step(self) -> int:
         return int(self.state.step)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in all networks together."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
 
     def sample_options(self, **changes: Any) -> dict[str, Any]:
         """`config.sample` with changes; None changes nothing.
@@ -65,10 +71,16 @@ def load(folder: str | Path, checkpoint: str = "") -> Run:
       UserError: no run there, or no such checkpoint.
     """
     folder = Path(folder)
-    config = _with_defaults(rundir.read_config(folder), get_base())
+    config = rundir.read_config(folder)
     starts = rundir.read_json(folder / "provenance.json")
     info = Info.from_dict(starts[-1]["data"])
-    family = build.build_family(config, info)
+    try:
+        family = build.build_family(config, info, _label_means(folder))
+    except AttributeError as error:  # a field that has come since
+        raise UserError(
+            f"{folder} was trained by another version of this code (its config lacks {error}); "
+            f"check out the revision named in {folder / 'provenance.json'}"
+        ) from error
     mesh = sharding.make_mesh(config.mesh.fsdp)
     checkpointer = Checkpointer(folder / "checkpoints", read_only=True)
     try:
@@ -80,14 +92,9 @@ def load(folder: str | Path, checkpoint: str = "") -> Run:
     return Run(folder, config, info, family, state, labels)
 
 
-def _with_defaults(config: ConfigDict, defaults: ConfigDict) -> ConfigDict:
-    """The config of a run, perhaps of an older version, with the shared fields that have come since."""
-    for name, value in defaults.items():
-        if name not in config:
-            config[name] = value
-        elif isinstance(value, ConfigDict):
-            _with_defaults(config[name], value)
-    return config
+def _label_means(folder: Path) -> LabelMeans:
+    with np.load(folder / "label_means.npz") as saved:
+        return LabelMeans(saved["maps"], saved["prevalence"], float(saved["std"]))
 
 
 def _find_step(checkpointer: Checkpointer, name: str, config, info: Info) -> int:

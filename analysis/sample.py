@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.options import add_sampling, sampling_changes
 from data import UserError
 from train.cli import guarded
 
@@ -25,10 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     from analysis.run import load
 
     run = load(args.run, args.checkpoint)
-    options = run.sample_options(
-        sampler=args.sampler, steps=args.steps, guidance=args.guidance, spacing=args.spacing, eta=args.eta,
-        threshold=args.threshold, variance=args.variance, postprocess=args.postprocess,
-    )  # fmt: skip
+    options = run.sample_options(**sampling_changes(args))
     labels = _labels(args, run)
     images = _draw(run, options, labels, args)
     facts = {"run": str(run.folder.name), "step": run.step, "seed": args.seed, "options": options,
@@ -47,14 +45,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="image i of a seed is always the same")
     parser.add_argument("--checkpoint", default="", help="latest, best, a step, or a duration kept by the config")
     parser.add_argument("--batch", type=int, default=64, help="images drawn at once; changes no image")
-    parser.add_argument("--sampler", help="ddpm, ddim, dpmpp, euler, heun, em")
-    parser.add_argument("--steps", type=int, help="steps of the sampler")
-    parser.add_argument("--guidance", type=float, help="s in u + s (c - u); 1 is off")
-    parser.add_argument("--spacing", help="time grid: auto, uniform, karras, logsnr")
-    parser.add_argument("--eta", type=float, help="noise of ddim, 0 to 1")
-    parser.add_argument("--threshold", help="of the denoised image: none, static, dynamic")
-    parser.add_argument("--variance", help="of ddpm: auto, small, large, learned")
-    parser.add_argument("--postprocess", help="none or bilateral_sharpen")
+    add_sampling(parser)
     args = parser.parse_args(argv)
     if args.n < 1 or args.batch < 1:
         raise UserError("--n and --batch must be at least 1")

@@ -74,6 +74,8 @@ def get_eval() -> Config:
     config.batch_size = 64  # images a validation batch
     config.max_images = 1024  # validation images scored; 0 is all
     config.preview_every = "500 steps"  # how often a grid of samples is drawn; "" only at the end
+    config.kid_every = ""  # how often samples are scored by KID against the validation split; "" never
+    config.kid_images = 256  # samples of that, and validation images at most
     config.preview_images = 16  # images of a preview
     config.final_images = 64  # images of the grid at the end
     return config
@@ -84,7 +86,7 @@ def get_checkpoint() -> Config:
     checkpoint.every = "500 steps"  # how often the state is saved
     checkpoint.keep = 2  # newest checkpoints kept
     checkpoint.keep_best = 1  # best ones kept beside them
-    checkpoint.best = "val_loss"  # validation scalar that decides which is best, the smaller the better
+    checkpoint.best = "val_loss"  # scalar that decides which is best, the smaller the better; samples_kid is another
     checkpoint.milestones = ()  # durations whose checkpoints are kept for good, such as ("75 epochs",)
     checkpoint.use = "latest"  # which one sampling takes: latest, best, or a duration of `milestones`
     return checkpoint

@@ -19,7 +19,7 @@ def get_config(arg: str | None = None) -> Config:
     config.sample = get_sample()
     config.optim.net = get_optimizer()
     # Few images a step and many steps: on a CPU, early learning is bound by steps, not by the noise of the gradient.
-    config.train.batch_size, config.train.duration = 16, "2000 steps"
+    config.train.batch_size, config.train.duration = 16, "2300 steps"
     config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
     config.eval.every, config.eval.preview_every = "500 steps", "1000 steps"
     return finish(config, arg, {"smoke": smoke, "chexpert_dissertation": chexpert_dissertation})
@@ -36,6 +36,7 @@ def get_model() -> Config:
     model.learned_variance = False  # predict the reverse variance as well (discrete chains)
     model.sigma_data = 0.5  # standard deviation that EDM's preconditioning assumes; `normalise` brings it about
     model.normalise = "data"  # data: centred and scaled by the training split; none; imagenet
+    model.center = "label"  # images are centred on: label, the mean image expected of it; pixels, one number
     model.label_drop = 0.1  # probability that a label is hidden, for classifier-free guidance
     model.stratified = True  # noise levels of a batch spread evenly
     model.network = "unet"  # unet or plain_unet
@@ -48,8 +49,8 @@ def get_schedule_options() -> Config:
     options = Config()
     options.num_steps = 1000  # T of the discrete chains
     options.rescale = True  # linear: multiply the betas by 1000 / T, so that a shorter chain ends in noise
-    options.p_mean = -1.2  # edm: mean of ln sigma in training
-    options.p_std = 1.2  # edm: its standard deviation
+    options.p_mean = -0.5  # edm: mean of ln sigma in training
+    options.p_std = 1.4  # edm: its standard deviation
     options.sigma_min = 0.002  # edm: lowest noise level sampled
     options.sigma_max = 80.0  # edm: highest
     options.beta_min = 0.1  # vp_sde: rate at t = 0
@@ -92,6 +93,7 @@ def chexpert_dissertation(config: Config) -> None:
     model.schedule = "linear"
     model.schedule_options.num_steps, model.schedule_options.rescale = 500, False
     model.target, model.weight, model.normalise, model.stratified = "eps", "simple", "imagenet", False
+    model.center = "pixels"
     train.batch_size, train.accumulate, train.duration = 128, 4, "100 epochs"
     optim.name, optim.learning_rate, optim.weight_decay, optim.decay_all = "adamw", 1e-4, 2e-4, True
     optim.schedule, optim.milestones, optim.gamma = "multistep", ("60 epochs", "75 epochs", "80 epochs"), 0.65

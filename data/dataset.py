@@ -10,6 +10,7 @@ import numpy as np
 from data import draws, ranges, splits
 from data.errors import UserError
 from data.info import Info
+from data.label_means import LabelMeans, label_means
 
 _SMALL = ("label", "attributes", "factors")  # read whole: a few numbers an image
 
@@ -44,6 +45,13 @@ class Dataset:
         if split not in self._open:
             self._open[split] = self._load(split)
         return dict(self._open[split])
+
+    def label_means(self) -> LabelMeans:
+        """What the training images are expected to look like, given their label; computed once."""
+        if "label_means" not in self._open:
+            train = self.arrays("train")
+            self._open["label_means"] = label_means(train["image"], train["label"], self._flip)
+        return self._open["label_means"]
 
     def _load(self, split: str) -> dict[str, np.ndarray]:
         n, found = self.info.sizes[split], {}

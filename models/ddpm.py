@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from models import guidance, likelihood, samplers, schedules
-from models.denoiser import Denoised, DenoiseFn, Denoiser
+from models.denoiser import Denoised, DenoiseFn, Denoiser, per_image
 from models.family import Batch, Setting
+from models.label_mean import LabelMean, label_mean, residual_std
 from models.networks import build_network, group_of
 from models.pixels import PixelScale, pixel_scale
 from models.state import State
@@ -27,6 +28,7 @@ class DDPM:
 
     Attributes:
       denoiser: network, schedule and target.
+      mean: what images are centred on before they are noised.
       net: the Flax module behind the denoiser.
       pixels: scale of the pixels.
       updater: optimiser and moving average.
@@ -38,6 +40,7 @@ class DDPM:
     """
 
     denoiser: Denoiser
+    mean: LabelMean
     net: Any
     pixels: PixelScale
     updater: Updater
@@ -91,14 +94,9 @@ class DDPM:
     def denoise_fn(self, params, label: jax.Array, options: "SampleOptions") -> DenoiseFn:
         """D(x, t) for these labels, with guidance and thresholding."""
 
-        def conditional(x, t):
-            return self.denoiser(params, x, t, label)
-
-        def unconditional(x, t):
-            return self.denoiser(params, x, t, jnp.full_like(label, guidance.NULL))
-
         interval = (options.guidance_low, options.guidance_high)
-        denoise = guidance.guided(conditional, unconditional, self.denoiser.schedule, options.guidance, interval)
+        given, free = (self._given(params, each) for each in (label, jnp.full_like(label, guidance.NULL)))
+        denoise = guidance.guided(given, free, self.denoiser.schedule, options.guidance, interval)
         return guidance.thresholded(denoise, options.threshold, self.pixels)
 
     def bits_per_dim(
@@ -119,9 +117,24 @@ class DDPM:
         variance = "learned" if self.denoiser.learned_variance else variance
         return likelihood.vlb_bits_per_dim(denoise, schedule, z, keys, self.pixels, steps, variance)
 
+    def _given(self, params, label: jax.Array) -> DenoiseFn:
+        """The conditional denoiser of images that are not centred."""
+        mean = self.mean(label)
+
+        def denoise(x, t):
+            alpha = per_image(self.denoiser.schedule.alpha_sigma(t)[0])
+            out = self.denoiser(params, x - alpha * mean, t, label)
+            return Denoised(out.x0 + mean, out.fraction)
+
+        return denoise
+
     def param_group(self, path: tuple[str, ...]) -> str:
         """Where a parameter stands: stem, label, head or body; fine-tuning treats them apart."""
         return group_of(path)
+
+    def warnings(self, scalars: dict[str, float]) -> list[str]:
+        """None: its loss says all."""
+        return []
 
     def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
         """Adds each example's noise, time, keys and hidden label, from its own key."""
@@ -129,12 +142,12 @@ class DDPM:
         u = jax.vmap(jax.random.uniform)(keys[:, 0])
         if self.stratified:
             u = (jnp.arange(len(u)) + u) / len(u)
-        z = self.pixels.to_network(batch["image"])
-        eps = jax.vmap(lambda k: jax.random.normal(k, z.shape[1:]))(keys[:, 1])
+        eps = jax.vmap(lambda k: jax.random.normal(k, batch["image"].shape[1:]))(keys[:, 1])
         label = batch["label"]
         if training:
             hidden = jax.vmap(jax.random.uniform)(keys[:, 2]) < self.label_drop
             label = guidance.drop_labels(label, hidden)
+        z = self.pixels.to_network(batch["image"]) - self.mean(label)
         drawn = {"z": z, "eps": eps, "t": self.denoiser.schedule.sample_time(u), "label": label}
         if training:
             drawn["dropout"] = keys[:, 3]
@@ -150,8 +163,10 @@ class DDPM:
         loss = loss_weight(self.weight, self.denoiser, t, self.min_snr_gamma) * jnp.mean(error, (1, 2, 3))
         scalars = {}
         if fraction is not None:
-            denoised = Denoised(jax.lax.stop_gradient(self.denoiser.to_x0(prediction, x, t)), fraction)
-            bound = likelihood.step_bits(denoised, self.denoiser.schedule, x0, x, t, self.pixels)
+            mean = self.mean(batch["label"])
+            denoised = Denoised(jax.lax.stop_gradient(self.denoiser.to_x0(prediction, x, t)) + mean, fraction)
+            schedule = self.denoiser.schedule
+            bound = likelihood.step_bits(denoised, schedule, x0 + mean, x + alpha * mean, t, self.pixels)
             # OpenAI's lambda: 0.001 on the sum over a chain of 1000, T / 1000 on one step's term.
             loss += bound * (self.denoiser.schedule.num_steps / 1000.0)
             scalars["vlb_step"] = bound
@@ -205,9 +220,12 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> DDPM:
         sigma_data,
         learned,
     )
-    pixels = pixel_scale(options.pop("normalise"), setting.mean, setting.std, setting.bits, sigma_data)
+    center = options.pop("center")
+    std = residual_std(center, setting.label_means, setting.std)
+    pixels = pixel_scale(options.pop("normalise"), setting.mean, std, setting.bits, sigma_data)
+    mean = label_mean(center, setting.label_means, pixels)
     fields = ("weight", "min_snr_gamma", "label_drop", "stratified")
     known = {name: options.pop(name) for name in fields}
     if options:
         raise ValueError(f"config.model.{next(iter(options))} is not a field of the ddpm family")
-    return DDPM(denoiser, net, pixels, updater, tuple(setting.image_shape), **known)
+    return DDPM(denoiser, mean, net, pixels, updater, tuple(setting.image_shape), **known)

@@ -95,7 +95,7 @@ class Denoiser:
 
     def _coefficients(self, t):
         alpha, sigma = self.schedule.alpha_sigma(t)
-        return _per_image(alpha), _per_image(sigma)
+        return per_image(alpha), per_image(sigma)
 
     def _edm_scales(self, alpha, sigma):
         """(c_skip, c_out) at the noise level sigma / alpha."""
@@ -111,6 +111,6 @@ class Denoiser:
         return 1.0 / (alpha * jnp.sqrt((sigma / alpha) ** 2 + self.sigma_data**2))
 
 
-def _per_image(t: jax.Array) -> jax.Array:
+def per_image(t: jax.Array) -> jax.Array:
     """[b] -> [b, 1, 1, 1]; a scalar stays one."""
     return t[:, None, None, None] if jnp.ndim(t) == 1 else t

@@ -24,6 +24,7 @@ class Setting:
       mean, std: [c] of the training split's pixels in [-1, 1].
       bits: bits of a stored pixel.
       compute_dtype: dtype of the networks' arithmetic; parameters are float32.
+      label_means: (maps, prevalence, std) of data/label_means.py, or None.
     """
 
     image_shape: tuple[int, int, int]
@@ -32,13 +33,14 @@ class Setting:
     std: tuple[float, ...]
     bits: int = 8
     compute_dtype: Any = None
+    label_means: Any = None
 
 
 class Family(Protocol):
     """A frozen dataclass with these methods; the loop calls them and knows no more.
 
     `sample` gives images [b, h, w, c] in [-1, 1], clipped; its options are those of `config.sample`.
-    `init` takes a batch for its shapes only.
+    `init` takes a batch for its shapes only. `warnings` says in words where a row of training scalars means trouble.
     """
 
     pixels: PixelScale
@@ -53,9 +55,11 @@ class Family(Protocol):
 
     def param_group(self, path: tuple[str, ...]) -> str: ...
 
+    def warnings(self, scalars: dict[str, float]) -> list[str]: ...
+
 
 # Each module offers NETWORKS, the names that need an optimiser, and build(options, setting, updater).
-FAMILIES = {"ddpm": "models.ddpm", "flow": "models.flow"}
+FAMILIES = {"ddpm": "models.ddpm", "flow": "models.flow", "gan": "models.gan", "vae": "models.vae"}
 
 
 def networks(name: str) -> tuple[str, ...]:

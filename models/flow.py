@@ -14,6 +14,7 @@ import numpy as np
 from models import coupling, guidance, ode, paths
 from models.divergence import exact_divergence, hutchinson
 from models.family import Batch, Setting
+from models.label_mean import LabelMean, label_mean, residual_std
 from models.networks import build_network, group_of
 from models.ode import VelocityFn
 from models.paths import Path
@@ -31,6 +32,7 @@ class Flow:
     Attributes:
       net: the Flax module of the velocity, (x, condition [b], label [b, k], keys) -> [b, h, w, c].
       path: between noise and data.
+      mean: what images are centred on.
       pixels: scale of the pixels.
       updater: optimiser and moving average.
       image_shape: (h, w, c) of the images.
@@ -44,6 +46,7 @@ class Flow:
 
     net: Any
     path: Path
+    mean: LabelMean
     pixels: PixelScale
     updater: Updater
     image_shape: tuple[int, int, int]
@@ -92,12 +95,14 @@ class Flow:
 
     def velocity_fn(self, params, label: jax.Array, options: "SampleOptions") -> VelocityFn:
         """v(x, t) for these labels; with guidance u + s (c - u) where guidance_low <= t <= guidance_high."""
+        nothing = jnp.full_like(label, guidance.NULL)
+        conditional, unconditional = (self._given(params, each) for each in (label, nothing))
 
         def velocity(x, t):
-            given = self._velocity(params, x, t, label)
+            given = conditional(x, t)
             if options.guidance == 1.0:
                 return given
-            free = self._velocity(params, x, t, jnp.full_like(label, guidance.NULL))
+            free = unconditional(x, t)
             inside = (t >= options.guidance_low) & (t <= options.guidance_high)
             return given + jnp.where(inside, options.guidance - 1.0, 0.0) * (given - free)
 
@@ -115,6 +120,20 @@ class Flow:
         """Where a parameter stands: stem, label, head or body; fine-tuning treats them apart."""
         return group_of(path)
 
+    def warnings(self, scalars: dict[str, float]) -> list[str]:
+        """None: its loss says all."""
+        return []
+
+    def _given(self, params, label: jax.Array) -> VelocityFn:
+        """The conditional velocity of images that are not centred."""
+        mean = self.mean(label)
+
+        def velocity(x, t):
+            alpha, rate = self.path.coefficients(t)[0], self.path.rates(t)[0]
+            return self._velocity(params, x - alpha * mean, t, label) + rate * mean
+
+        return velocity
+
     def _velocity(self, params, x, t, label, keys=None) -> jax.Array:
         """The network sees t scaled by 1000."""
         condition = jnp.broadcast_to(1000.0 * t, x.shape[:1])
@@ -126,17 +145,16 @@ class Flow:
         u = jax.vmap(jax.random.uniform)(keys[:, 0])
         if self.stratified:
             u = (jnp.arange(len(u)) + u) / len(u)
-        z = self.pixels.to_network(batch["image"])
-        eps = jax.vmap(lambda k: jax.random.normal(k, z.shape[1:]))(keys[:, 1])
-        label = batch["label"]
-        drawn = {"z": z, "t": paths.sample_time(self.time, u, self.time_mean, self.time_std)}
+        eps = jax.vmap(lambda k: jax.random.normal(k, batch["image"].shape[1:]))(keys[:, 1])
+        label, drawn = batch["label"], {"t": paths.sample_time(self.time, u, self.time_mean, self.time_std)}
         if training:
-            if self.coupling == "ot":
-                eps = coupling.couple(eps, z, label, self.label_cost)
             hidden = jax.vmap(jax.random.uniform)(keys[:, 2]) < self.label_drop
             label = guidance.drop_labels(label, hidden)
             drawn["dropout"] = keys[:, 3]
-        return batch | drawn | {"eps": eps, "label": label}
+        z = self.pixels.to_network(batch["image"]) - self.mean(label)
+        if training and self.coupling == "ot":
+            eps = coupling.couple(eps, z, batch["label"], self.label_cost)
+        return batch | drawn | {"z": z, "eps": eps, "label": label}
 
     def _loss(self, params, batch: Batch):
         """Per-example squared error of the velocity, [b], and nothing more to log (Lipman et al. 2023, eq. 9)."""
@@ -187,7 +205,10 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> Flow:
     options = dict(options)
     net = build_network(options, setting.image_shape[-1], setting)
     path = paths.build(options.pop("path"), options.pop("sigma_min"))
-    pixels = pixel_scale(options.pop("normalise"), setting.mean, setting.std, setting.bits, options.pop("sigma_data"))
+    center = options.pop("center")
+    std = residual_std(center, setting.label_means, setting.std)
+    pixels = pixel_scale(options.pop("normalise"), setting.mean, std, setting.bits, options.pop("sigma_data"))
+    mean = label_mean(center, setting.label_means, pixels)
     fields = ("time", "time_mean", "time_std", "coupling", "label_cost", "label_drop", "stratified")
     known = {name: options.pop(name) for name in fields}
     if options:
@@ -195,4 +216,4 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> Flow:
     for name, choices in (("time", paths.TIMES), ("coupling", coupling.COUPLINGS)):
         if known[name] not in choices:
             raise ValueError(f"config.model.{name} {known[name]!r} is unknown; choose one of {', '.join(choices)}")
-    return Flow(net, path, pixels, updater, tuple(setting.image_shape), **known)
+    return Flow(net, path, mean, pixels, updater, tuple(setting.image_shape), **known)

@@ -8,10 +8,10 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import log_ndtr
 
 from models import samplers
 from models.denoiser import Denoised, DenoiseFn
+from models.discretised import discretised_gaussian
 from models.divergence import exact_divergence, hutchinson
 from models.ode import solve_adaptive
 from models.pixels import PixelScale, dequantise
@@ -97,21 +97,6 @@ def _step_nats(denoised: Denoised, z, x, row, pixels: PixelScale, variance: str)
     log_decoder = log_model if variance == "learned" else jnp.broadcast_to(log_high, z.shape)
     decoder = -discretised_gaussian(z, denoised.x0, 0.5 * log_decoder, pixels)
     return jnp.sum(jnp.where(last, decoder, kl), axis=(1, 2, 3))
-
-
-def discretised_gaussian(z: jax.Array, mean: jax.Array, log_std: jax.Array, pixels: PixelScale) -> jax.Array:
-    """log P(stored value) of a Gaussian integrated over the value's bin; the end bins are open; [b, h, w, c]."""
-    half = jnp.asarray(0.5 * pixels.bin_width, z.dtype)
-    inverse = jnp.exp(-log_std)
-    upper, lower = (z + half - mean) * inverse, (z - half - mean) * inverse
-    # Mirrored so that the bin's middle lies in the lower half, where log_ndtr keeps its precision.
-    flip = upper + lower > 0
-    top, bottom = jnp.where(flip, -lower, upper), jnp.where(flip, -upper, lower)
-    log_top, log_bottom = log_ndtr(top), log_ndtr(bottom)
-    inside = log_top + jnp.log1p(-jnp.exp(jnp.minimum(log_bottom - log_top, -1e-7)))
-    x = pixels.to_pixels(z)
-    edge = 0.5 * 2.0 / (2**pixels.bits - 1)
-    return jnp.where(x < -1.0 + edge, log_ndtr(upper), jnp.where(x > 1.0 - edge, log_ndtr(-lower), inside))
 
 
 def ode_bits_per_dim(

@@ -25,7 +25,7 @@ def main() -> int:
     sharding.check_batch(config.train.batch_size, config.train.accumulate, mesh)
     build.compute_dtype(config.precision)
     dataset = load(DataOptions(**config.data.to_dict()))
-    family = build.build_family(config, dataset.info)
+    family = build.build_family(config, dataset.info, dataset.label_means())
     if values["dry-run"].value:
         from train.dry_run import report
 

@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from data import Info, UserError
+from data.label_means import LabelMeans
 from data.ranges import to_float
 from models import family as families
 from models.cpu import jit
@@ -31,6 +32,7 @@ class Plan:
     log_every: int
     eval_every: int
     preview_every: int
+    kid_every: int
     save_every: int
     restart_at: int
     milestones: tuple[int, ...]
@@ -47,6 +49,7 @@ def make_plan(config: ml_collections.ConfigDict, train_images: int) -> Plan:
         log_every=max(steps(config.train.log_every, "config.train.log_every"), 1),
         eval_every=steps(config.eval.every, "config.eval.every"),
         preview_every=steps(config.eval.preview_every, "config.eval.preview_every"),
+        kid_every=steps(config.eval.kid_every, "config.eval.kid_every"),
         save_every=max(steps(config.checkpoint.every, "config.checkpoint.every"), 1),
         restart_at=steps(config.train.restart_at, "config.train.restart_at"),
         milestones=tuple(steps(d, "config.checkpoint.milestones") for d in config.checkpoint.milestones),
@@ -56,21 +59,21 @@ def make_plan(config: ml_collections.ConfigDict, train_images: int) -> Plan:
     return plan
 
 
-def build_family(config: ml_collections.ConfigDict, info: Info) -> Family:
-    """The family of `config.model`, with optimisers, for images as `info` describes them.
+def build_family(config: ml_collections.ConfigDict, info: Info, means: LabelMeans) -> Family:
+    """The family of `config.model`, with optimisers, for images as `info` and `means` describe them.
 
     Raises:
       UserError: something in the config that cannot be built, in the words of who noticed.
     """
     options = config.model.to_dict()
     name, dtype = options.pop("family"), compute_dtype(config.precision)
-    setting = Setting(info.image_shape, len(info.labels), info.mean, info.std, info.bits, dtype)
+    setting = Setting(info.image_shape, len(info.labels), info.mean, info.std, info.bits, dtype, means)
     train_images = info.sizes["train"]
-    total = make_plan(config, train_images).total
 
     def steps(duration: str, field: str) -> int:
         return to_steps(duration, field, config.train.batch_size, train_images)
 
+    total = steps(config.train.duration, "config.train.duration")
     try:
         networks = families.networks(name)
         missing = [network for network in networks if network not in config.optim]

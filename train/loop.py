@@ -112,6 +112,7 @@ class _Trainer:
 
     def __init__(self, config, folder, dataset, family, mesh, evaluators, plan, checkpointer):
         self.config, self.folder, self.plan, self.mesh = config, folder, plan, mesh
+        self.family = family
         self.dataset, self.evaluators, self.checkpointer = dataset, evaluators, checkpointer
         key = build.root_key(config.seed, "train")
         self.train_step = build.jit_train_step(family, dataset.info, mesh, key)
@@ -201,7 +202,10 @@ class _Trainer:
         """Logs, evaluates and saves what is due after `step`."""
         total, score = self.plan.total, None
         if step % self.plan.log_every == 0:
-            self._log(step, {f"train_{k}": v for k, v in self.window.means().items()})
+            means = self.window.means()
+            self._log(step, {f"train_{k}": v for k, v in means.items()})
+            for warning in self.family.warnings(means):
+                say(f"warning at step {step}: {warning}")
             self.window = Window()
         # A signal leaves little time: what is due is evaluated when the run goes on.
         owed = stopping and step < total

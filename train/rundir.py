@@ -79,9 +79,10 @@ def read_config(folder: Path) -> ml_collections.ConfigDict:
 def record_provenance(folder: Path, dataset: Dataset) -> None:
     """Adds this start to provenance.json (code, versions, device, data), and keeps the training labels.
 
-    The labels let the run be sampled in their true proportions where the data is not at hand.
+    The labels, and the mean images expected of them, let the run be sampled where the data is not at hand.
     """
     np.save(folder / "train_labels.npy", dataset.arrays("train")["label"])
+    np.savez(folder / "label_means.npz", **dataset.label_means()._asdict())
     path = folder / "provenance.json"
     starts = json.loads(path.read_text()) if path.exists() else []
     starts.append({

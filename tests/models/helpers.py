@@ -5,12 +5,18 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from configs import ddpm_cxr, flow_cxr
+from configs import ddpm_cxr, flow_cxr, gan_cxr, vae_cxr
 from models import family as families
 from models.family import Setting
 from models.update import EMA, Updater
 
 SIZE, LABELS = 8, 3
+# (maps, prevalence, std) of data.label_means
+LABEL_MEANS = (
+    np.random.default_rng(5).normal(-0.2, 0.1, (LABELS + 1, SIZE, SIZE, 1)).astype(np.float32),
+    np.asarray([0.5, 0.2, 0.4], np.float32),
+    0.4,
+)
 FAST = {"xla_backend_optimization_level": 3}  # where a program runs long enough; see tests/conftest.py
 OVERFIT_STEPS = 700
 OVERFIT_RATE = optax.cosine_decay_schedule(4e-3, OVERFIT_STEPS)
@@ -52,7 +58,10 @@ def make_family(
     family="ddpm",
     **changes,
 ):
-    setting = Setting((size, size, channels), LABELS, (-0.2,) * channels, (0.4,) * channels, 8, dtype)
+    means = LABEL_MEANS if (size, channels) == (SIZE, 1) else None
+    if means is None:
+        changes |= {"center": "pixels"}
+    setting = Setting((size, size, channels), LABELS, (-0.2,) * channels, (0.4,) * channels, 8, dtype, means)
     updater = Updater({"net": optimizer(rate)}, ema, accumulate, loss_scaling)
     options = model_options(CONFIGS[family], **changes)
     return families.build(family, options, setting, updater)
@@ -60,6 +69,22 @@ def make_family(
 
 def make_flow(**changes):
     return make_family(family="flow", **changes)
+
+
+def make_gan(accumulate=1, rate=1e-3, optimizer=optax.adam, size=SIZE, channels=1, **changes):
+    setting = Setting((size, size, channels), LABELS, (-0.2,) * channels, (0.4,) * channels, 8)
+    updater = Updater({name: optimizer(rate) for name in ("generator", "discriminator")}, EMA(), accumulate)
+    small = {"generator_channels": (16,), "discriminator_channels": (16,), "patch": size // 4, "latent": 8}
+    options = gan_cxr.get_model().to_dict() | small | changes
+    return families.build(options.pop("family"), options, setting, updater)
+
+
+def make_vae(accumulate=1, rate=1e-3, optimizer=optax.adam, size=SIZE, image_channels=1, **changes):
+    setting = Setting((size, size, image_channels), LABELS, (-0.2,) * image_channels, (0.4,) * image_channels, 8)
+    updater = Updater({"net": optimizer(rate)}, EMA(), accumulate)
+    small = {"channels": (16, 16), "latents": (4, 2), "patch": 2, "embedding": 16}
+    options = vae_cxr.get_model().to_dict() | small | changes
+    return families.build(options.pop("family"), options, setting, updater)
 
 
 def make_batch(n=8, size=SIZE, channels=1, seed=0):
@@ -110,4 +135,5 @@ def assert_eight_images_are_reproduced(family, **options):
 
 def distances(a, b):
     """Root mean square over the pixels, [n, m]."""
+    a, b = np.asarray(a), np.asarray(b)
     return np.sqrt(((a[:, None] - b[None]) ** 2).mean((2, 3, 4)))

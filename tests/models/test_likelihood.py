@@ -104,20 +104,6 @@ def test_bits_per_dim_of_a_gaussian(method, name, x64):
     assert float(got.mean()) == pytest.approx(expected, abs=1e-2)
 
 
-def test_discretised_gaussian_is_the_mass_of_the_bins():
-    levels = np.arange(256)
-    x = jnp.asarray(levels / 127.5 - 1, jnp.float32).reshape(1, 16, 16, 1)
-    pixels = PixelScale((0.0,), (1.0,))
-    log_mass = likelihood.discretised_gaussian(x, jnp.full_like(x, 0.3), jnp.full_like(x, math.log(0.02)), pixels)
-    assert float(jnp.exp(log_mass).sum()) == pytest.approx(1.0, abs=1e-5)
-    inner = np.asarray(log_mass).ravel()[[1, 100, 160, 200]]
-    v = levels[[1, 100, 160, 200]] / 127.5 - 1
-    a, b = (v + 1 / 255 - 0.3) / 0.02, (v - 1 / 255 - 0.3) / 0.02
-    exact = np.where(b > 0, norm.logsf(b) + np.log1p(-np.exp(norm.logsf(a) - norm.logsf(b))),
-                     norm.logcdf(a) + np.log1p(-np.exp(norm.logcdf(b) - norm.logcdf(a))))  # fmt: skip
-    np.testing.assert_allclose(inner, exact, rtol=1e-3)
-
-
 def test_one_step_of_the_learned_bound_is_zero_where_the_model_is_the_posterior(x64):
     """KL of a Gaussian with itself; with beta in place of the posterior variance, the KL of two widths."""
     schedule = schedules.linear(1000)

@@ -9,13 +9,24 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TINY = (
-    "--config.data.image_size=16", "--config.model.unet.channels=16",
-    "--config.model.unet.multipliers=(1,)", "--config.model.unet.patch=4", "--config.model.unet.attention=()",
-    "--config.model.unet.local_channels=16", "--config.model.unet.mid_attention=False",
-    "--config.model.unet.dropout=0.1", "--config.train.restart_at=",
-    "--config.sample.steps=2",
+# Some optimisation: these programs run dozens of steps, and are compiled once a session (the cache beside `cache`).
+ENVIRONMENT = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=1"}
+
+SHARED = ("--config.data.image_size=16", "--config.train.restart_at=")
+UNET = (
+    "--config.model.unet.channels=16", "--config.model.unet.multipliers=(1,)", "--config.model.unet.patch=4",
+    "--config.model.unet.attention=()", "--config.model.unet.local_channels=16",
+    "--config.model.unet.mid_attention=False", "--config.model.unet.dropout=0.1", "--config.sample.steps=2",
 )  # fmt: skip
+TINY = {
+    "ddpm_cxr": UNET,
+    "flow_cxr": UNET,
+    "gan_cxr": (
+        "--config.model.generator_channels=(16,)", "--config.model.discriminator_channels=(16,)",
+        "--config.model.ada_kimg=0.1",
+    ),
+    "vae_cxr": ("--config.model.channels=(16,16)", "--config.model.latents=(4,2)", "--config.model.embedding=16"),
+}  # fmt: skip
 
 
 def write_npz(path: Path) -> Path:
@@ -35,8 +46,7 @@ def train(workdir, *options, cache, check=True, env=None, preset="medmnist,smoke
     """`python -m train` as a user runs it; returns the finished process."""
     command = train_command(workdir, *options, cache=cache, preset=preset, config=config)
     done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "cpu"} | (env or {}), capture_output=True, text=True,
-        **kwargs,
+        command, cwd=ROOT, env=ENVIRONMENT | (env or {}), capture_output=True, text=True, **kwargs,
     )  # fmt: skip
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)}\n{done.stderr}")
@@ -47,10 +57,10 @@ def run_train(workdir, config, cache, *options):
     """`python -m train` on a config as it is, with the options given; returns what it said on stderr."""
     command = [
         sys.executable, "-m", "train", "--config", config, "--workdir", str(workdir),
-        f"--config.data.cache={cache}/data", f"--config.compilation_cache={cache}/jax", *options,
+        f"--config.data.cache={cache}/data", f"--config.compilation_cache={cache.parent}/jax", *options,
     ]  # fmt: skip
     done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "cpu"}, capture_output=True, text=True
+        command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
     )
     if done.returncode:
         raise AssertionError(f"{' '.join(command)}\n{done.stderr}")
@@ -61,5 +71,5 @@ def train_command(workdir, *options, cache, preset="medmnist,smoke", config="ddp
     return [
         sys.executable, "-m", "train", "--config", f"configs/{config}.py:{preset}", "--workdir", str(workdir),
         f"--config.data.dir={write_npz(cache / 'tiny.npz')}", f"--config.data.cache={cache}/data",
-        f"--config.compilation_cache={cache}/jax", *TINY, *options,
+        f"--config.compilation_cache={cache.parent}/jax", *SHARED, *TINY[config], *options,
     ]  # fmt: skip

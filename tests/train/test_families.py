@@ -1,19 +1,43 @@
 """What must hold for every family, through the loop: an interrupted run gives the same bits, samples follow."""
 
+import json
+import os
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from analysis import sample
-from tests.train.helpers import train
+from models.family import FAMILIES
+from tests.train.helpers import ROOT, train
+from tests.train.test_devices import EIGHT
 from tests.train.test_resume import assert_same_run
 
 
-@pytest.mark.parametrize("config", ["flow_cxr"])
+@pytest.mark.parametrize("config", ["flow_cxr", "gan_cxr", "vae_cxr"])
 def test_resume_is_exact_and_samples_follow(config, tmp_path):
     cache = tmp_path / "cache"
     train(tmp_path / "whole", cache=cache, config=config)
     done = train(tmp_path / "restarted", "--config.train.restart_at=7 steps", cache=cache, config=config)
     assert "going on from step 7" in done.stderr
     assert_same_run(tmp_path / "whole", tmp_path / "restarted")
-    sample.main(["--run", str(tmp_path / "whole"), "--n", "3", "--guidance", "2", "--out", str(tmp_path / "out")])
+    sample.main(["--run", str(tmp_path / "whole"), "--n", "3", "--out", str(tmp_path / "out")])
     assert np.load(tmp_path / "out" / "samples.npz")["images"].shape == (3, 16, 16, 1)
+
+
+def test_one_and_eight_devices_agree():
+    env = os.environ | EIGHT | {"JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-m", "tests.train.eight_devices"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name, (worst, one, eight) in json.loads(done.stdout).items():
+        assert worst < 1e-5, (name, worst)
+        assert one == pytest.approx(eight, rel=1e-4, abs=1e-6), name
+
+
+def test_the_loop_names_no_family():
+    names = "|".join([*FAMILIES, "discriminator", "generator", "denois", "velocity"])
+    for path in (ROOT / "train").glob("*.py"):
+        assert not re.search(rf"\b({names})", path.read_text(), re.IGNORECASE), path

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import analysis
-from tests.train.helpers import ROOT, train, train_command
+from tests.train.helpers import ENVIRONMENT, ROOT, train, train_command
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,7 @@ def assert_same_run(a, b):
 def kill_when(folder, cache, signum, ready):
     """Starts a run, sends `signum` as soon as `ready()`, and returns the exit status."""
     command = train_command(folder, "--config.train.duration=40 steps", cache=cache)
-    env = os.environ | {"JAX_PLATFORMS": "cpu"}
-    process = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while process.poll() is None and not ready():
         assert time.monotonic() < deadline, "the run never got ready"

@@ -1,0 +1,126 @@
+"""python -m analysis.evaluate --run RUN [--n 1000] [--split test] [--out results] [--guidance 1 ...]
+
+Scores a run's samples: KID on EfficientNet-Lite0 features against real images of a split, with its 95 % interval, and
+beside it the same of real training images (the floor: what a perfect generator would score). Writes one result file,
+OUT/STUDY/NAME.json.
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.options import add_sampling, sampling_changes
+from data import UserError
+from train.cli import guarded
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Evaluates a run; returns the exit status."""
+    args = parse(argv)
+    from analysis.run import load
+    from train.rundir import write_json
+
+    run = load(args.run, args.checkpoint)
+    options = run.sample_options(**sampling_changes(args))
+    path = Path(args.out) / (args.study or f"{run.info.name}_{run.info.image_shape[0]}")
+    path = path / f"{args.name or run.folder.resolve().name}.json"
+    result = evaluate(run, _open_data(run, args.data_dir), options, args.n, args.split, args.seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, result | {"command": ["python -m analysis.evaluate", *(argv or sys.argv[1:])]})
+    for name, words in (("kid", "generated"), ("floor", "real, training split")):
+        value = result[name]
+        print(f"{words}: KID {value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}], n = {value['n']}")
+    print(path)
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m analysis.evaluate", description=__doc__.split("\n\n")[1])
+    parser.add_argument("--run", required=True, help="run directory")
+    parser.add_argument("--n", type=int, default=1000, help="images drawn, and real ones taken at most")
+    parser.add_argument("--split", default="test", help="real images to compare with: train, val, test")
+    parser.add_argument("--out", default="results", help="folder of result files")
+    parser.add_argument("--study", help="subfolder of --out; default: the dataset and its size")
+    parser.add_argument("--name", help="of the result file; default: that of the run")
+    parser.add_argument("--data-dir", help="where the dataset lies now, if not where the run found it")
+    parser.add_argument("--checkpoint", default="", help="latest, best, a step, or a duration kept by the config")
+    parser.add_argument("--seed", type=int, default=0)
+    add_sampling(parser)
+    args = parser.parse_args(argv)
+    if args.n < 10:
+        raise UserError("--n must be at least 10")
+    return args
+
+
+def evaluate(run, dataset, options: dict[str, Any], n: int, split: str, seed: int) -> dict[str, Any]:
+    """The result file's content.
+
+    Args:
+      run: what `analysis.load` gives.
+      dataset: what the run was trained on.
+      options: fields of `config.sample`.
+      n: images drawn; as many real ones at most.
+
+    Raises:
+      UserError: the split has too few images.
+    """
+    from analysis.features import efficientnet_lite0
+    from analysis.kid import kid
+    from analysis.labels import draw_labels
+    from analysis.sampling import Sampler
+    from train.rundir import device_name, git_revision
+
+    extract = efficientnet_lite0.extractor()
+    real = extract(real_images(dataset, split, n, seed))
+    floor = extract(real_images(dataset, "train", n, seed + 1))
+    begun = time.monotonic()
+    labels = draw_labels(run.train_labels, n, seed)
+    images = Sampler(run.family, options, run.info.bits).draw(run.state, labels, seed)
+    seconds = time.monotonic() - begun
+    return {
+        "run": run.folder.resolve().name,
+        "family": run.config.model.family,
+        "dataset": run.info.name,
+        "image_shape": run.info.image_shape,
+        "step": run.step,
+        "images_trained": run.step * run.config.train.batch_size,
+        "parameters": run.parameters,
+        "sampling": options | {"seed": seed, "images_per_second": n / seconds},
+        "features": efficientnet_lite0.NAME,
+        "split": split,
+        "kid": dataclasses.asdict(kid(extract(images), real)),
+        "floor": dataclasses.asdict(kid(floor, real)),
+        "device": device_name(),
+        "git": git_revision(),
+    }
+
+
+def real_images(dataset, split: str, n: int, seed: int) -> np.ndarray:
+    """At most n stored images of a split, drawn without replacement.
+
+    Raises:
+      UserError: no such split, or too few images in it.
+    """
+    if dataset.info.sizes.get(split, 0) < 10:
+        sizes = ", ".join(f"{name} {size}" for name, size in dataset.info.sizes.items())
+        raise UserError(f"--split {split}: at least 10 images are needed; {dataset.info.name} has {sizes}")
+    images = dataset.arrays(split)["image"]
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(images))
+    return np.asarray(images[np.sort(order[:n])])
+
+
+def _open_data(run, folder: str | None):
+    from data import DataOptions
+    from data import load as load_data
+
+    options = run.config.data.to_dict() | ({"dir": folder} if folder else {})
+    return load_data(DataOptions(**options))
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -1,0 +1,61 @@
+"""Conditional GAN on chest X-rays.
+
+    python -m train --config configs/gan_cxr.py                              the embedded phantom
+    python -m train --config configs/gan_cxr.py:nih --config.data.dir=PATH   NIH ChestX-ray14
+
+Other presets: folder, medmnist, chexpert (datasets), smoke (a minute, to see that all works). They combine by comma.
+"""
+
+from configs.base import Config, finish, get_base, get_optimizer, shrink
+
+
+def get_config(arg: str | None = None) -> Config:
+    """The experiment, with the presets named in `arg`."""
+    config = get_base()
+    config.name = "gan_cxr"
+    config.model = get_model()
+    config.sample = get_sample()
+    for name, rate in (("generator", 2e-4), ("discriminator", 2e-4)):
+        optim = get_optimizer()
+        optim.name, optim.learning_rate, optim.warmup, optim.clip = "adam", rate, "0 steps", 0.0
+        optim.b1, optim.b2 = 0.0, 0.99
+        config.optim[name] = optim
+    config.train.batch_size, config.train.duration = 32, "1500 steps"
+    config.eval.every, config.eval.preview_every = "500 steps", "500 steps"
+    config.ema.halflife_images = 10_000.0
+    return finish(config, arg, {"smoke": smoke})
+
+
+def get_model() -> Config:
+    model = Config()
+    model.family = "gan"
+    model.loss = "relativistic"  # nonsaturating, hinge, wasserstein, relativistic
+    model.r1 = 1.0  # gamma of the penalty on D's gradient at real images
+    model.r2 = 1.0  # the same at generated images
+    model.interpolated = 0.0  # weight of WGAN-GP's penalty (10 there), between real and generated images
+    model.penalty_every = 1  # steps between two penalties, each then so many times as large
+    model.augmentation = "adaptive"  # of what D sees: none, fixed, adaptive
+    model.probability = 0.0  # p of each augmentation, at the start
+    model.ada_target = 0.6  # r_t at which p stays
+    model.ada_kimg = 50.0  # thousands of images over which p could go from 0 to 1
+    model.ada_limit = 0.8  # highest p
+    model.latent = 64  # size of z
+    model.embedding = 64  # size of the label's embedding in G
+    model.generator_channels = (192, 160, 128)  # of each level, from 4 x 4 upwards
+    model.discriminator_channels = (192, 160, 128)  # the same in D
+    model.blocks = 1  # residual blocks a level
+    model.patch = 4  # depth-to-space factor of G's end, and space-to-depth factor of D's start
+    return model
+
+
+def get_sample() -> Config:
+    sample = Config()
+    sample.truncation = float("inf")  # z is drawn within this many standard deviations; smaller is safer, less varied
+    sample.postprocess = "none"  # none, or bilateral_sharpen
+    return sample
+
+
+def smoke(config: Config) -> None:
+    """The whole path in a minute."""
+    shrink(config)
+    config.model.generator_channels, config.model.discriminator_channels = (32, 32), (32, 32)

@@ -1,0 +1,56 @@
+"""Conditional VAE on chest X-rays, with latents at three resolutions.
+
+    python -m train --config configs/vae_cxr.py                              the embedded phantom
+    python -m train --config configs/vae_cxr.py:nih --config.data.dir=PATH   NIH ChestX-ray14
+
+Other presets: flat (one group of latents), folder, medmnist, chexpert (datasets), smoke (a minute, to see that all
+works). They combine by comma.
+"""
+
+from configs.base import Config, finish, get_base, get_optimizer, shrink
+
+
+def get_config(arg: str | None = None) -> Config:
+    """The experiment, with the presets named in `arg`."""
+    config = get_base()
+    config.name = "vae_cxr"
+    config.model = get_model()
+    config.sample = get_sample()
+    config.optim.net = get_optimizer()
+    config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
+    config.train.batch_size, config.train.duration = 16, "3000 steps"
+    config.eval.every, config.eval.preview_every = "500 steps", "1000 steps"
+    return finish(config, arg, {"smoke": smoke, "flat": flat})
+
+
+def get_model() -> Config:
+    model = Config()
+    model.family = "vae"
+    model.likelihood = "logistic"  # of a stored pixel: logistic, gaussian; mean and scale are learned
+    model.beta = 1.0  # weight of the KL terms; 1 is the ELBO
+    model.warmup = 300  # steps over which beta rises from 0
+    model.free_bits = 0.0  # nats of each group's KL, an image, that cost nothing
+    model.channels = (128, 96, 64)  # of each level, from the coarsest upwards
+    model.latents = (32, 8, 4)  # channels of each level's latents, from the coarsest upwards; 0 has none there
+    model.blocks = 1  # residual blocks a level, in the encoder and in the decoder
+    model.patch = 4  # space-to-depth factor of the first layer, depth-to-space factor of the last
+    model.embedding = 128  # size of the label's embedding
+    return model
+
+
+def get_sample() -> Config:
+    sample = Config()
+    sample.temperature = 1.0  # factor on the prior's deviations; below 1 is safer, less varied
+    sample.postprocess = "none"  # none, or bilateral_sharpen
+    return sample
+
+
+def flat(config: Config) -> None:
+    """One group of latents, at the coarsest level."""
+    config.model.latents = (64, 0, 0)
+
+
+def smoke(config: Config) -> None:
+    """The whole path in a minute."""
+    shrink(config)
+    config.model.channels, config.model.latents = (32, 32), config.model.latents[:2]
