@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     options = run.sample_options(**sampling_changes(args))
     path = Path(args.out) / (args.study or f"{run.info.name}_{run.info.image_shape[0]}")
     path = path / f"{args.name or run.folder.resolve().name}.json"
-    result = evaluate(run, _open_data(run, args.data_dir), options, args.n, args.split, args.seed)
+    result = evaluate(run, open_data(run, args.data_dir), options, args.n, args.split, args.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, result | {"command": ["python -m analysis.evaluate", *(argv or sys.argv[1:])]})
     for name, words in (("kid", "generated"), ("floor", "real, training split")):
@@ -114,7 +114,8 @@ def real_images(dataset, split: str, n: int, seed: int) -> np.ndarray:
     return np.asarray(images[np.sort(order[:n])])
 
 
-def _open_data(run, folder: str | None):
+def open_data(run, folder: str | None):
+    """The dataset that a run was trained on, found at `folder` where one is given."""
     from data import DataOptions
     from data import load as load_data
 

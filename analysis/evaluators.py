@@ -17,6 +17,8 @@ from analysis.labels import caption, draw_labels, grid_labels
 from analysis.sampling import Sampler
 from data import UserError
 from data.dataset import Dataset
+from data.ranges import to_uint
+from models.cpu import jit
 from models.family import Family
 from models.state import State
 from train import build, sharding
@@ -38,7 +40,8 @@ def build_evaluators(
         evaluators.append(Evaluator("val", plan.eval_every, validation(config, family, dataset, mesh)))
     if plan.kid_every:
         evaluators.append(Evaluator("samples", plan.kid_every, kid_score(config, family, dataset)))
-    evaluators.append(Evaluator("samples", plan.preview_every, preview(config, family, dataset, folder, plan.total)))
+    draw = segmentation_preview if hasattr(family, "predict") else preview
+    evaluators.append(Evaluator("samples", plan.preview_every, draw(config, family, dataset, folder, plan.total)))
     return evaluators
 
 
@@ -87,6 +90,33 @@ def preview(config, family: Family, dataset: Dataset, folder: Path, total: int):
         grid = make_grid(images, columns, captions=[caption(label, info) for label in labels])
         if jax.process_index() == 0:
             save_png(folder / "samples" / f"step_{step:07d}.png", grid, {"step": str(step), "run": config.name})
+        return {}, {"grid": grid}
+
+    return evaluate
+
+
+def segmentation_preview(config, family: Family, dataset: Dataset, folder: Path, total: int):
+    """Validation images, each beside its mask, the share of samples that hold a pixel, and their deviation."""
+    options = config.sample.to_dict()
+    predict = jit(lambda state, image, keys: family.predict(state, image, keys, **options))
+    channel = dataset.info.mask_channels.index(config.model.mask) if config.model.mask else 0
+
+    def evaluate(state: State, step: int):
+        n = config.eval.final_images if step == total else config.eval.preview_images
+        if not n:
+            return {}, {}
+        batch = next(dataset.epoch("val", max(n // 4, 1)))
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(build.root_key(config.seed, "sample"), batch["id"])
+        sdf = np.asarray(predict(state.replace(opt_state={}), batch["image"], keys))
+        tiles = [batch["image"], batch["mask"][..., channel, None] * 2 - 1, (sdf <= 0).mean(1)[..., None] * 2 - 1]
+        tiles.append(np.clip(sdf.std(1)[..., None] * 2 - 1, -1, 1))
+        shape = batch["image"].shape
+        rows = np.stack([np.broadcast_to(tile, shape) for tile in tiles], 1).reshape(-1, *shape[1:])
+        words = ["image", "mask", "predicted", "deviation of SDF"] * len(shape)
+        grid = make_grid(to_uint(rows, 8), 4, captions=(words * len(rows))[: len(rows)])
+        if jax.process_index() == 0:
+            facts = {"step": str(step), "run": config.name}
+            save_png(folder / "samples" / f"step_{step:07d}.png", grid, facts, synthetic=False)
         return {}, {"grid": grid}
 
     return evaluate

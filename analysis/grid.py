@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 CAPTION = 14  # pixels of the line below an image
+REAL = "Real images beside a model's segmentation of them. Not for diagnosis."
 SYNTHETIC = "Synthetic image made by a generative model. Not a patient. Not for diagnosis."
 
 
@@ -48,15 +49,16 @@ def _line(text: str, width: int) -> np.ndarray:
     return np.asarray(picture)
 
 
-def save_png(path: Path, image: np.ndarray, facts: Mapping[str, str]) -> None:
+def save_png(path: Path, image: np.ndarray, facts: Mapping[str, str], synthetic: bool = True) -> None:
     """Writes [h, w], [h, w, 1] or [h, w, 3] of uint8, or gray of uint16, whole or not at all, marked as synthetic.
 
     Args:
       facts: further text entries of the file.
+      synthetic: False where real images are in it.
     """
     text = PngImagePlugin.PngInfo()
-    text.add_text("Description", SYNTHETIC)
-    text.add_text("Synthetic", "true")
+    text.add_text("Description", SYNTHETIC if synthetic else REAL)
+    text.add_text("Synthetic", "true" if synthetic else "false")
     for key, value in facts.items():
         text.add_itxt(key, value if isinstance(value, str) else json.dumps(value))
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image

@@ -26,6 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     from analysis.run import load
 
     run = load(args.run, args.checkpoint)
+    if not hasattr(run.family, "sample"):
+        raise UserError(f"{args.run}: a segmenter draws masks of images; use python -m analysis.segment")
     options = run.sample_options(**sampling_changes(args))
     labels = _labels(args, run)
     images = _draw(run, options, labels, args)

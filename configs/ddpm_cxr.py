@@ -49,8 +49,8 @@ def get_schedule_options() -> Config:
     options = Config()
     options.num_steps = 1000  # T of the discrete chains
     options.rescale = True  # linear: multiply the betas by 1000 / T, so that a shorter chain ends in noise
-    options.p_mean = -0.5  # edm: mean of ln sigma in training
-    options.p_std = 1.4  # edm: its standard deviation
+    options.p_mean = -1.2  # edm: mean of ln sigma in training
+    options.p_std = 1.2  # edm: its standard deviation
     options.sigma_min = 0.002  # edm: lowest noise level sampled
     options.sigma_max = 80.0  # edm: highest
     options.beta_min = 0.1  # vp_sde: rate at t = 0

@@ -70,3 +70,18 @@ def _affine(x: jax.Array, shift: jax.Array, scale: jax.Array, angle: jax.Array) 
     at = [rows + (size[0] - 1) / 2, columns + (size[1] - 1) / 2]
     pick = lambda plane: jax.scipy.ndimage.map_coordinates(plane, at, order=1, mode="mirror")  # noqa: E731
     return jax.vmap(pick, -1, -1)(x)
+
+
+def dihedral(arrays: tuple[jax.Array, ...], key: jax.Array) -> tuple[jax.Array, ...]:
+    """Arrays [n, n, c], all turned and flipped alike by one of the eight symmetries of the square, drawn at random.
+
+    For images without an up and a left, such as cells; never for chest X-rays.
+    """
+    across, down, transpose = jax.random.bernoulli(key, 0.5, (3,))
+
+    def change(x):
+        x = jnp.where(across, x[:, ::-1], x)
+        x = jnp.where(down, x[::-1], x)
+        return jnp.where(transpose, x.swapaxes(0, 1), x)
+
+    return tuple(change(x) for x in arrays)

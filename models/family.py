@@ -24,6 +24,7 @@ class Setting:
       mean, std: [c] of the training split's pixels in [-1, 1].
       bits: bits of a stored pixel.
       compute_dtype: dtype of the networks' arithmetic; parameters are float32.
+      mask_channels: names of the masks' channels; none without masks.
       label_means: (maps, prevalence, std) of data/label_means.py, or None.
     """
 
@@ -34,6 +35,7 @@ class Setting:
     bits: int = 8
     compute_dtype: Any = None
     label_means: Any = None
+    mask_channels: tuple[str, ...] = ()
 
 
 class Family(Protocol):
@@ -58,8 +60,16 @@ class Family(Protocol):
     def warnings(self, scalars: dict[str, float]) -> list[str]: ...
 
 
+class Segmenter(Protocol):
+    """The same, but for `sample`: `predict` gives samples [b, n, h, w] like an SDF; the mask is where they are <= 0."""
+
+    pixels: PixelScale
+
+    def predict(self, state: State, image: jax.Array, keys: jax.Array, **options) -> jax.Array: ...
+
+
 # Each module offers NETWORKS, the names that need an optimiser, and build(options, setting, updater).
-FAMILIES = {"ddpm": "models.ddpm", "flow": "models.flow", "gan": "models.gan", "vae": "models.vae"}
+FAMILIES = {name: f"models.{name}" for name in ("ddpm", "flow", "gan", "vae", "flow_seg", "unet_seg")}
 
 
 def networks(name: str) -> tuple[str, ...]:

@@ -10,7 +10,12 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
 import jax  # noqa: E402 (reads XLA_FLAGS)
 import pytest  # noqa: E402
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+
+# Many tests compile the same small programs: once is enough.
+jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "tests"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 @pytest.fixture

@@ -67,7 +67,9 @@ def build_family(config: ml_collections.ConfigDict, info: Info, means: LabelMean
     """
     options = config.model.to_dict()
     name, dtype = options.pop("family"), compute_dtype(config.precision)
-    setting = Setting(info.image_shape, len(info.labels), info.mean, info.std, info.bits, dtype, means)
+    setting = Setting(
+        info.image_shape, len(info.labels), info.mean, info.std, info.bits, dtype, means, info.mask_channels
+    )  # fmt: skip
     train_images = info.sizes["train"]
 
     def steps(duration: str, field: str) -> int:

@@ -57,7 +57,7 @@ def run_train(workdir, config, cache, *options):
     """`python -m train` on a config as it is, with the options given; returns what it said on stderr."""
     command = [
         sys.executable, "-m", "train", "--config", config, "--workdir", str(workdir),
-        f"--config.data.cache={cache}/data", f"--config.compilation_cache={cache.parent}/jax", *options,
+        f"--config.data.cache={cache}/data", f"--config.compilation_cache={ROOT}/.cache/tests", *options,
     ]  # fmt: skip
     done = subprocess.run(
         command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
@@ -71,5 +71,5 @@ def train_command(workdir, *options, cache, preset="medmnist,smoke", config="ddp
     return [
         sys.executable, "-m", "train", "--config", f"configs/{config}.py:{preset}", "--workdir", str(workdir),
         f"--config.data.dir={write_npz(cache / 'tiny.npz')}", f"--config.data.cache={cache}/data",
-        f"--config.compilation_cache={cache.parent}/jax", *SHARED, *TINY[config], *options,
+        f"--config.compilation_cache={ROOT}/.cache/tests", *SHARED, *TINY[config], *options,
     ]  # fmt: skip

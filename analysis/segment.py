@@ -1,0 +1,149 @@
+"""python -m analysis.segment --run RUN [--split test] [--ensemble 8] [--steps 4] [--out results]
+
+Segments a split and scores every image: Dice, IoU, HD95, normalised surface Dice, relative area error, each with a
+bootstrap interval over the images; calibration of the ensemble; the energy distance. Writes OUT/STUDY/NAME.json with
+every image's scores, so that two runs can be compared image by image, and a picture of best, median and worst cases.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.seg_metrics import (
+    bootstrap,
+    energy_distance,
+    expected_calibration_error,
+    mask_scores,
+    risk_coverage,
+)
+from data import UserError
+from train.cli import guarded
+
+SCORES = ("dice", "iou", "hd95", "surface_dice", "area_error")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Segments and scores; returns the exit status."""
+    args = parse(argv)
+    from analysis.evaluate import open_data
+    from analysis.run import load
+    from train.rundir import device_name, git_revision, write_json
+
+    run = load(args.run, args.checkpoint)
+    if not hasattr(run.family, "predict"):
+        raise UserError(f"{args.run} is no segmenter; use python -m analysis.sample or python -m analysis.evaluate")
+    options = run.sample_options(sampler=args.sampler, steps=args.steps, ensemble=args.ensemble)
+    dataset = open_data(run, args.data_dir)
+    images, truths, sdf, ids = predict(run, dataset, args.split, options, args.seed, args.batch)
+    result = score(sdf, truths) | {
+        "run": run.folder.resolve().name, "family": run.config.model.family, "dataset": run.info.name,
+        "split": args.split, "step": run.step, "parameters": run.parameters, "sampling": options | {"seed": args.seed},
+        "ids": ids.tolist(), "device": device_name(), "git": git_revision(),
+        "command": ["python -m analysis.segment", *(argv or sys.argv[1:])],
+    }  # fmt: skip
+    path = Path(args.out) / (args.study or f"{run.info.name}_{run.info.image_shape[0]}_seg")
+    path = path / f"{args.name or run.folder.resolve().name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, result)
+    draw_cases(images, truths, sdf, np.asarray(result["images"]["dice"]), path.with_suffix(".png"))
+    for name in SCORES:
+        value = result[name]
+        print(f"{name:<14}{value['mean']:8.4f} [{value['low']:.4f}, {value['high']:.4f}]")
+    print(f"n = {len(ids)}  {path}")
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m analysis.segment", description=__doc__.split("\n\n")[1])
+    parser.add_argument("--run", required=True, help="run directory of a segmenter")
+    parser.add_argument("--split", default="test", help="train, val or test")
+    parser.add_argument("--out", default="results", help="folder of result files")
+    parser.add_argument("--study", help="subfolder of --out; default: the dataset and its size")
+    parser.add_argument("--name", help="of the result file; default: that of the run")
+    parser.add_argument("--data-dir", help="where the dataset lies now, if not where the run found it")
+    parser.add_argument("--checkpoint", default="", help="latest, best, a step, or a duration kept by the config")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=16, help="images at once; changes no number")
+    parser.add_argument("--sampler", help="of a flow: euler, midpoint, heun, rk4, adaptive, flowsdf")
+    parser.add_argument("--steps", type=int, help="steps of the solver")
+    parser.add_argument("--ensemble", type=int, help="masks drawn an image")
+    return parser.parse_args(argv)
+
+
+def predict(run, dataset, split: str, options: dict[str, Any], seed: int, batch_size: int):
+    """(images [n, h, w, c], true masks [n, h, w] (bool), SDF samples [n, k, h, w], ids [n]) of a split."""
+    import jax
+
+    from models.cpu import jit
+    from train.build import root_key
+
+    predict_batch = jit(lambda state, image, keys: run.family.predict(state, image, keys, **options))
+    state, key = run.state.replace(opt_state={}), root_key(seed, "sample")
+    parts = []
+    for batch in dataset.epoch(split, batch_size):
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, batch["id"])
+        try:
+            sdf = np.asarray(predict_batch(state, batch["image"], keys))
+        except (ValueError, TypeError) as error:
+            raise UserError(f"segmenting: {error}") from error
+        real = batch["weight"] > 0
+        truth = batch["mask"][..., run.family.channel] > 0.5
+        parts.append([a[real] for a in (batch["image"], truth, sdf, batch["id"])])
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def score(sdf: np.ndarray, truths: np.ndarray) -> dict[str, Any]:
+    """Scores of the mean SDF's mask and of the ensemble, with each image's own."""
+    samples, mean = sdf <= 0, sdf.mean(1)
+    rows = [mask_scores(m <= 0, t) for m, t in zip(mean, truths, strict=True)]
+    images = {name: [row[name] for row in rows] for name in SCORES}
+    result = {name: _with_interval(images[name]) for name in SCORES} | {"n": len(rows)}
+    images["energy"] = [energy_distance(s, t[None]) for s, t in zip(samples, truths, strict=True)]
+    result["energy"] = _with_interval(images["energy"])
+    probability = samples.mean(1)
+    images["deviation"] = sdf.std(1).mean((1, 2)).tolist()
+    risk = 1.0 - np.asarray(images["dice"])
+    curve, area = risk_coverage(np.asarray(images["deviation"]), risk)
+    spread = np.std(images["deviation"]) * np.std(risk)
+    result["uncertainty"] = {
+        "expected_calibration_error": expected_calibration_error(probability, truths),
+        "correlation_of_deviation_with_error": float(np.corrcoef(images["deviation"], risk)[0, 1]) if spread else None,
+        "risk_coverage": curve.tolist(),
+        "area_under_risk_coverage": area,
+    }
+    return result | {"images": images}
+
+
+def _with_interval(values) -> dict[str, float]:
+    mean, low, high = bootstrap(np.asarray(values))
+    return {"mean": mean, "low": low, "high": high}
+
+
+def draw_cases(images, truths, sdf, dice, path: Path) -> None:
+    """Two best, two median and two worst images: image, truth, mask, two samples, deviation and error in a row."""
+    from analysis.grid import make_grid, save_png
+    from data.ranges import to_uint
+
+    order = np.argsort(-dice)
+    middle = len(order) // 2
+    tiles, words = [], []
+    for index in [*order[:2], *order[middle : middle + 2], *order[-2:]]:
+        samples, mean = sdf[index] <= 0, sdf[index].mean(0) <= 0
+        columns = {
+            f"Dice {dice[index]:.3f}": images[index], "truth": truths[index], "mean SDF's mask": mean,
+            "sample": samples[0], "sample ": samples[-1], "deviation": np.minimum(sdf[index].std(0), 1.0),
+            "error": mean != truths[index],
+        }  # fmt: skip
+        for word, tile in columns.items():
+            tile = tile if tile.ndim == 3 else tile[..., None] * 2.0 - 1.0
+            tiles.append(np.broadcast_to(tile, images.shape[1:]))
+            words.append(word)
+    grid = make_grid(to_uint(np.stack(tiles).astype(np.float32), 8), 7, captions=words)
+    save_png(path, grid, {}, synthetic=False)
+
+
+if __name__ == "__main__":
+    guarded(main)

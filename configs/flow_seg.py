@@ -1,0 +1,78 @@
+"""Segmentation by flow matching on signed distance functions; by default it learns the phantom's lungs.
+
+    python -m train --config configs/flow_seg.py                                 the embedded phantom
+    python -m train --config configs/flow_seg.py:nuclei --config.data.dir=PATH   nuclei: PATH/images and PATH/masks
+    python -m train --config configs/unet_seg.py:nuclei --config.data.dir=PATH   the same network, deterministic
+
+Other presets: folder (any images with masks), smoke (a minute, to see that all works). They combine by comma.
+"""
+
+from configs.base import Config, finish, get_base, get_optimizer, shrink
+
+
+def get_config(arg: str | None = None) -> Config:
+    """The experiment, with the presets named in `arg`."""
+    config = get_segmentation("flow_seg")
+    config.model = get_model()
+    config.sample = get_sample()
+    return finish(config, arg, {"nuclei": nuclei, "smoke": smoke})
+
+
+def get_segmentation(name: str) -> Config:
+    """What the segmenters have in common, so that only the objective differs."""
+    config = get_base()
+    config.name = name
+    config.optim.net = get_optimizer()
+    config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
+    config.optim.net.weight_decay = 1e-2
+    config.train.batch_size, config.train.duration = 16, "2000 steps"
+    config.eval.every, config.eval.preview_every, config.eval.max_images = "500 steps", "1000 steps", 256
+    config.ema.rampup = 0.1
+    return config
+
+
+def get_network(model: Config) -> None:
+    """Adds the network's fields, the same for every segmenter."""
+    model.mask = ""  # the mask that is learned, by name; "" is the first that the dataset has
+    model.augmentation = "none"  # none, or dihedral: flips and 90 degree turns, for images without an up
+    model.channels = (32, 64, 96)  # of each level, from the finest downwards
+    model.blocks = 1  # residual blocks a level, in the encoder and on both ways of the U-Net
+    model.patch = 2  # space-to-depth factor of the stems, depth-to-space factor of the end
+    model.concatenate = False  # the image beside x_t instead of an encoder whose features enter at every level
+    model.dropout = 0.0  # rate
+
+
+def get_model() -> Config:
+    model = Config()
+    model.family = "flow_seg"
+    get_network(model)
+    model.truncation = 10.0  # pixels of distance to the mask's border that become 1
+    model.path = "linear"  # between noise and SDF: linear, vp, cosine
+    model.sigma_min = 1e-3  # linear: noise left at the end
+    model.time = "uniform"  # training times: uniform, logit_normal
+    model.time_mean = 0.0  # logit_normal: mean of logit t
+    model.time_std = 1.0  # logit_normal: its standard deviation
+    return model
+
+
+def get_sample() -> Config:
+    sample = Config()
+    sample.sampler = "euler"  # euler, midpoint, heun, rk4, adaptive; flowsdf: the published one, to compare with
+    sample.steps = 4  # of the solver
+    sample.ensemble = 8  # masks drawn an image
+    sample.tolerance = 1e-4  # adaptive: relative and absolute
+    return sample
+
+
+def nuclei(config: Config) -> None:
+    """Nuclei of the 2018 Data Science Bowl, 64x64; give --config.data.dir (with images/ and masks/)."""
+    config.data.name, config.data.channels = "folder", 3
+    config.model.augmentation = "dihedral"
+    if "truncation" in config.model:
+        config.model.truncation = 5.0
+
+
+def smoke(config: Config) -> None:
+    """The whole path in a minute."""
+    shrink(config)
+    config.model.channels = (16, 16)

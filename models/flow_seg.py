@@ -1,0 +1,210 @@
+"""Flow matching as a segmenter: the distribution of masks given an image, on signed distance functions.
+
+t = 0 is noise and t = 1 the SDF, truncated and scaled to [-1, 1] (models/distance.py), as in FlowSDF (Bogensperger et
+al. 2024). Inference integrates the ODE that was trained; FlowSDF's published sampler, which feeds the network another
+point than the state, is kept as `flowsdf` to measure the difference.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from models import ode, paths
+from models.augment import dihedral
+from models.distance import signed_distance
+from models.family import Batch, Setting
+from models.ode import VelocityFn
+from models.paths import Path
+from models.pixels import PixelScale, pixel_scale
+from models.seg_net import SegNet
+from models.state import State
+from models.update import Updater, example_keys
+
+NETWORKS = ("net",)
+AUGMENTATIONS = ("none", "dihedral")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FlowSeg:
+    """The family; built by `build` from `config.model`.
+
+    Attributes:
+      net: the Flax module of the velocity.
+      path: between noise and SDF.
+      pixels: scale of the image's pixels.
+      updater: optimiser and moving average.
+      channel: of the batch's masks.
+      truncation: pixels of distance that become 1.
+      time, time_mean, time_std: how training times are drawn, see models/paths.py.
+      augmentation: none, or dihedral (flips and 90 degree turns of image and mask together).
+    """
+
+    net: SegNet
+    path: Path
+    pixels: PixelScale
+    updater: Updater
+    channel: int
+    truncation: float
+    time: str
+    time_mean: float
+    time_std: float
+    augmentation: str
+
+    def init(self, key: jax.Array, batch: Batch) -> State:
+        """A fresh state; `batch` is read for its shapes."""
+        image = jnp.zeros_like(batch["image"][:1])
+        params = self.net.init(key, image[..., :1], jnp.zeros((1,)), image)["params"]
+        return self.updater.init({"net": params}, averaged=("net",))
+
+    def train_step(self, state: State, batch: Batch, key: jax.Array):
+        """One optimiser step on the whole batch; (state, scalars [])."""
+        batch = self._draw(batch, key, training=True)
+        grads, sums = self.updater.gradient(state, "net", self._loss, batch)
+        state, norms = self.updater.apply(state, "net", grads, batch["image"].shape[0])
+        return state.replace(step=state.step + 1), sums | norms
+
+    def eval_step(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+        """Per example [b], of the averaged weights: loss, and dice of one sample by four Euler steps."""
+        drawn = self._draw(batch, key, training=False)
+        loss = self._loss(state.sampling_params("net"), drawn)[0]
+        keys = example_keys(jax.random.fold_in(key, 1), batch["id"])
+        sdf = self.predict(state, batch["image"], keys, sampler="euler", steps=4)[:, 0]
+        return {"loss": loss, "dice": dice(sdf <= 0, batch["mask"][..., self.channel] > 0.5)}
+
+    def predict(self, state: State, image: jax.Array, keys: jax.Array, **options) -> jax.Array:
+        """Samples of the SDF [b, n, h, w] in about [-1, 1]; the mask is where one is not above 0.
+
+        Args:
+          image: [b, h, w, c] in [-1, 1].
+          keys: [b] one key an image.
+          **options: fields of `SampleOptions`.
+        """
+        options = SampleOptions(**options)
+        b, h, w, _ = image.shape
+        noise = jax.vmap(lambda k: jax.random.normal(k, (options.ensemble, h, w, 1)))(keys)
+        noise = noise.reshape(b * options.ensemble, h, w, 1)
+        velocity = self.velocity_fn(state.sampling_params("net"), image, options.ensemble)
+        times = np.linspace(0.0, 1.0, options.steps + 1)
+        if options.sampler == "flowsdf":
+            velocity, options = self._published(velocity, noise), dataclasses.replace(options, sampler="euler")
+        sdf = ode.solve(options.sampler, velocity, noise, times, options.tolerance)
+        return sdf.reshape(b, options.ensemble, h, w)
+
+    def velocity_fn(self, params, image: jax.Array, repeat: int = 1) -> VelocityFn:
+        """v(x, t) for these images, each `repeat` times; they are encoded once."""
+        z = self.pixels.to_network(image)
+        many = lambda a: jnp.repeat(a, repeat, axis=0)  # noqa: E731
+        features = [many(f) for f in self.net.apply({"params": params}, z, method=self.net.encode)]
+        z = many(z)
+
+        def velocity(x, t):
+            condition = jnp.broadcast_to(1000.0 * t, x.shape[:1])
+            return self.net.apply({"params": params}, x, condition, z, features, method=self.net.decode)
+
+        return velocity
+
+    def param_group(self, path: tuple[str, ...]) -> str:
+        """Where a parameter stands: stem, head or body."""
+        if path and path[0] in ("image_in", "conv_in"):
+            return "stem"
+        return "head" if path and path[0] in ("norm_out", "conv_out") else "body"
+
+    def warnings(self, scalars: dict[str, float]) -> list[str]:
+        """None: its loss says all."""
+        return []
+
+    def _published(self, velocity: VelocityFn, noise: jax.Array) -> VelocityFn:
+        """The field that FlowSDF's code integrates: the network sees t x + (1 - t) noise where it was trained on x."""
+
+        def field(x, t):
+            alpha, sigma = self.path.coefficients(t)
+            return velocity(alpha * x + sigma * noise, t)
+
+        return field
+
+    def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
+        """Adds each example's SDF, noise and time, from its own key."""
+        keys = jax.vmap(lambda k: jax.random.split(k, 4))(example_keys(key, batch["id"]))
+        image, mask = self.pixels.to_network(batch["image"]), batch["mask"][..., self.channel : self.channel + 1]
+        if training and self.augmentation == "dihedral":
+            image, mask = jax.vmap(dihedral)((image, mask), keys[:, 2])
+        u = jax.vmap(jax.random.uniform)(keys[:, 0])
+        sdf = signed_distance(mask, self.truncation)
+        eps = jax.vmap(lambda k: jax.random.normal(k, sdf.shape[1:]))(keys[:, 1])
+        t = paths.sample_time(self.time, u, self.time_mean, self.time_std)
+        drawn = {"z": image, "sdf": sdf, "eps": eps, "t": t}
+        return batch | drawn | ({"dropout": keys[:, 3]} if training else {})
+
+    def _loss(self, params, batch: Batch):
+        """Per-example squared error of the velocity, [b], and nothing more to log."""
+        t, sdf, eps = batch["t"], batch["sdf"], batch["eps"]
+        wide = t[:, None, None, None]
+        (alpha, sigma), (alpha_rate, sigma_rate) = self.path.coefficients(wide), self.path.rates(wide)
+        x = alpha * sdf + sigma * eps
+        velocity = self.net.apply({"params": params}, x, 1000.0 * t, batch["z"], batch.get("dropout"))
+        return jnp.mean(jnp.square(velocity - (alpha_rate * sdf + sigma_rate * eps)), (1, 2, 3)), {}
+
+
+def dice(a: jax.Array, b: jax.Array) -> jax.Array:
+    """2 |a and b| / (|a| + |b|) of masks [b, h, w] (bool), [b]; two empty masks agree, 1."""
+    both, total = (a & b).sum((1, 2)), a.sum((1, 2)) + b.sum((1, 2))
+    return jnp.where(total == 0, 1.0, 2.0 * both / jnp.maximum(total, 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleOptions:
+    """How masks are drawn; the fields of `config.sample`, see configs/flow_seg.py."""
+
+    sampler: str = "euler"
+    steps: int = 4
+    ensemble: int = 1
+    tolerance: float = 1e-4
+
+
+def mask_channel(options: dict[str, Any], setting: Setting) -> int:
+    """Index of `config.model.mask` among the data's masks; "" is the first.
+
+    Raises:
+      ValueError: no masks, or none of that name.
+    """
+    name = options.pop("mask")
+    if not setting.mask_channels:
+        raise ValueError("a segmenter needs masks and the dataset has none; see config.data in configs/flow_seg.py")
+    if name and name not in setting.mask_channels:
+        raise ValueError(f"model.mask {name!r} is unknown; the dataset has {', '.join(setting.mask_channels)}")
+    return setting.mask_channels.index(name) if name else 0
+
+
+def build_net(options: dict[str, Any], setting: Setting) -> SegNet:
+    """The network from `config.model`; its fields are taken out of `options`."""
+    fields = {name: options.pop(name) for name in ("blocks", "patch", "concatenate", "dropout")}
+    dtype = {} if setting.compute_dtype is None else {"dtype": setting.compute_dtype}
+    net = SegNet(out_channels=1, channels=tuple(options.pop("channels")), **fields, **dtype)
+    height, width, _ = setting.image_shape
+    if options["augmentation"] == "dihedral" and height != width:
+        raise ValueError(f"model.augmentation 'dihedral' turns images, which must be square, not {height} x {width}")
+    if height % net.stride or width % net.stride:
+        raise ValueError(f"image of {height} x {width} px: the network needs multiples of {net.stride}")
+    return net
+
+
+def build(options: dict[str, Any], setting: Setting, updater: Updater) -> FlowSeg:
+    """The family from `config.model` (a plain dict), see configs/flow_seg.py for its fields.
+
+    Raises:
+      ValueError: a name or a combination that does not exist.
+    """
+    options = dict(options)
+    channel, net = mask_channel(options, setting), build_net(options, setting)
+    path = paths.build(options.pop("path"), options.pop("sigma_min"))
+    pixels = pixel_scale("data", setting.mean, setting.std, setting.bits, 1.0)
+    known = {name: options.pop(name) for name in ("truncation", "time", "time_mean", "time_std", "augmentation")}
+    if options:
+        raise ValueError(f"config.model.{next(iter(options))} is not a field of the flow_seg family")
+    for name, choices in (("time", paths.TIMES), ("augmentation", AUGMENTATIONS)):
+        if known[name] not in choices:
+            raise ValueError(f"config.model.{name} {known[name]!r} is unknown; choose one of {', '.join(choices)}")
+    return FlowSeg(net, path, pixels, updater, channel, **known)

@@ -1,0 +1,104 @@
+"""The network of the segmenters: a U-Net on x_t into which an image's features enter at every level.
+
+The image has an encoder of its own, which runs once an image and not once a step of the solver (after FlowSDF's and
+MedSegDiff's conditioning). With `concatenate`, the image stands beside x_t instead and there is no encoder.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from models.layers import (
+    Array,
+    Conv,
+    Downsample,
+    Dtype,
+    GroupNorm,
+    TimeEmbedding,
+    Upsample,
+    depth_to_space,
+    space_to_depth,
+    zeros,
+)
+from models.unet import ResBlock
+
+
+class SegNet(nn.Module):
+    """x_t [b, h, w, m], noise condition [b], image [b, h, w, c] -> [b, h, w, m] float32.
+
+    Attributes:
+      out_channels: m.
+      channels: of each level, from the finest downwards.
+      blocks: residual blocks a level, on each of the three ways.
+      patch: space-to-depth factor of the stems and depth-to-space factor of the end.
+      concatenate: the image beside x_t instead of an encoder.
+      dropout: rate, inside every residual block.
+      dtype: compute dtype.
+    """
+
+    out_channels: int
+    channels: tuple[int, ...]
+    blocks: int
+    patch: int
+    concatenate: bool = False
+    dropout: float = 0.0
+    dtype: Dtype = jnp.float32
+
+    def setup(self):
+        levels = range(len(self.channels))
+        conv = lambda features, **options: Conv(features, dtype=self.dtype, **options)  # noqa: E731
+        row = lambda width: [  # noqa: E731
+            ResBlock(width, scale_shift=True, dropout=self.dropout, dtype=self.dtype) for _ in range(self.blocks)
+        ]
+        widths = self.channels
+        self.time_embedding = TimeEmbedding(widths[0], 4 * widths[0])
+        if not self.concatenate:
+            self.image_in = conv(widths[0])
+            self.image_blocks = [row(widths[level]) for level in levels]
+            self.image_down = [Downsample(dtype=self.dtype) for _ in levels[1:]]
+            self.image_out = [conv(widths[level], size=1, padding=(0, 0)) for level in levels]
+        self.conv_in = conv(widths[0])
+        self.down_blocks = [row(widths[level]) for level in levels]
+        self.down = [Downsample(dtype=self.dtype) for _ in levels[1:]]
+        self.up_blocks = [row(widths[level]) for level in levels]
+        self.up = [Upsample(dtype=self.dtype) for _ in levels[1:]]
+        self.norm_out = GroupNorm(dtype=self.dtype)
+        self.conv_out = conv(self.out_channels * self.patch**2, kernel_init=zeros)
+
+    def __call__(self, x: Array, time: Array, image: Array, keys: Array | None = None) -> Array:
+        return self.decode(x, time, image, self.encode(image, keys), keys)
+
+    def encode(self, image: Array, keys: Array | None = None) -> list[Array]:
+        """Features of each level, from the finest downwards; nothing where the image is concatenated."""
+        if self.concatenate:
+            return []
+        embedding = jnp.zeros((image.shape[0], 4 * self.channels[0]))
+        x, features = self.image_in(space_to_depth(image, self.patch)), []
+        for level, blocks in enumerate(self.image_blocks):
+            x = self.image_down[level - 1](x) if level else x
+            for block in blocks:
+                x = block(x, embedding, keys)
+            features.append(self.image_out[level](x))
+        return features
+
+    def decode(self, x: Array, time: Array, image: Array, features: list[Array], keys: Array | None = None) -> Array:
+        """The rest, from what `encode` gave."""
+        embedding = nn.silu(self.time_embedding(time))
+        x = jnp.concatenate([x, image], -1) if self.concatenate else x
+        x, skips = self.conv_in(space_to_depth(x, self.patch)), []
+        for level, blocks in enumerate(self.down_blocks):
+            x = self.down[level - 1](x) if level else x
+            x = x + features[level] if features else x
+            for block in blocks:
+                x = block(x, embedding, keys)
+            skips.append(x)
+        for level in reversed(range(len(self.channels))):
+            for block in self.up_blocks[level]:
+                x = block(jnp.concatenate([x, skips[level]], -1), embedding, keys)
+            x = self.up[level - 1](x) if level else x
+        x = self.conv_out(nn.silu(self.norm_out(x)))
+        return depth_to_space(x.astype(jnp.float32), self.patch)
+
+    @property
+    def stride(self) -> int:
+        """Height and width of an image must be multiples of this."""
+        return self.patch * 2 ** (len(self.channels) - 1)

@@ -1,0 +1,109 @@
+"""The deterministic segmenter that the flow segmenter must be measured against: the same network, one pass.
+
+x_t and t are zero, so that network and number of parameters are those of models/flow_seg.py. Dice and cross-entropy.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from models.augment import dihedral
+from models.family import Batch, Setting
+from models.flow_seg import AUGMENTATIONS, build_net, dice, mask_channel
+from models.pixels import PixelScale, pixel_scale
+from models.seg_net import SegNet
+from models.state import State
+from models.update import Updater, example_keys
+
+NETWORKS = ("net",)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class UNetSeg:
+    """The family; built by `build` from `config.model`. Attributes as of `models.flow_seg.FlowSeg`."""
+
+    net: SegNet
+    pixels: PixelScale
+    updater: Updater
+    channel: int
+    augmentation: str
+
+    def init(self, key: jax.Array, batch: Batch) -> State:
+        """A fresh state; `batch` is read for its shapes."""
+        image = jnp.zeros_like(batch["image"][:1])
+        params = self.net.init(key, image[..., :1], jnp.zeros((1,)), image)["params"]
+        return self.updater.init({"net": params}, averaged=("net",))
+
+    def train_step(self, state: State, batch: Batch, key: jax.Array):
+        """One optimiser step on the whole batch; (state, scalars [])."""
+        batch = self._draw(batch, key, training=True)
+        grads, sums = self.updater.gradient(state, "net", self._loss, batch)
+        state, norms = self.updater.apply(state, "net", grads, batch["image"].shape[0])
+        return state.replace(step=state.step + 1), sums | norms
+
+    def eval_step(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+        """Per example [b], of the averaged weights: loss and dice."""
+        drawn = self._draw(batch, key, training=False)
+        loss = self._loss(state.sampling_params("net"), drawn)[0]
+        sdf = self.predict(state, batch["image"], None)[:, 0]
+        return {"loss": loss, "dice": dice(sdf <= 0, batch["mask"][..., self.channel] > 0.5)}
+
+    def predict(self, state: State, image: jax.Array, keys: jax.Array | None, **options) -> jax.Array:
+        """1 - 2 p(mask) [b, 1, h, w]: like an SDF, the mask is where it is not above 0. Nothing is drawn."""
+        SampleOptions(**options)
+        logits = self._logits(state.sampling_params("net"), self.pixels.to_network(image))
+        return -jnp.tanh(0.5 * logits)[:, None, ..., 0]
+
+    def param_group(self, path: tuple[str, ...]) -> str:
+        """Where a parameter stands: stem, head or body."""
+        if path and path[0] in ("image_in", "conv_in"):
+            return "stem"
+        return "head" if path and path[0] in ("norm_out", "conv_out") else "body"
+
+    def warnings(self, scalars: dict[str, float]) -> list[str]:
+        """None: its loss says all."""
+        return []
+
+    def _logits(self, params, z: jax.Array, keys=None) -> jax.Array:
+        nothing = jnp.zeros_like(z[..., :1])
+        return self.net.apply({"params": params}, nothing, jnp.zeros(z.shape[0]), z, keys)
+
+    def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
+        keys = jax.vmap(lambda k: jax.random.split(k, 2))(example_keys(key, batch["id"]))
+        image, mask = self.pixels.to_network(batch["image"]), batch["mask"][..., self.channel : self.channel + 1]
+        if training and self.augmentation == "dihedral":
+            image, mask = jax.vmap(dihedral)((image, mask), keys[:, 0])
+        return batch | {"z": image, "target": mask} | ({"dropout": keys[:, 1]} if training else {})
+
+    def _loss(self, params, batch: Batch):
+        """Per example: 1 - soft Dice + mean cross-entropy, [b], and both to log."""
+        logits, target = self._logits(params, batch["z"], batch.get("dropout")), batch["target"]
+        p, axes = jax.nn.sigmoid(logits), (1, 2, 3)
+        soft = 1.0 - (2.0 * (p * target).sum(axes) + 1.0) / (p.sum(axes) + target.sum(axes) + 1.0)
+        entropy = optax.sigmoid_binary_cross_entropy(logits, target).mean(axes)
+        return soft + entropy, {"soft_dice_loss": soft, "cross_entropy": entropy}
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleOptions:
+    """Nothing to choose."""
+
+
+def build(options: dict[str, Any], setting: Setting, updater: Updater) -> UNetSeg:
+    """The family from `config.model` (a plain dict), see configs/unet_seg.py for its fields.
+
+    Raises:
+      ValueError: a name or a combination that does not exist.
+    """
+    options = dict(options)
+    channel, net = mask_channel(options, setting), build_net(options, setting)
+    pixels = pixel_scale("data", setting.mean, setting.std, setting.bits, 1.0)
+    augmentation = options.pop("augmentation")
+    if options:
+        raise ValueError(f"config.model.{next(iter(options))} is not a field of the unet_seg family")
+    if augmentation not in AUGMENTATIONS:
+        raise ValueError(f"config.model.augmentation {augmentation!r} is unknown; choose one of none, dihedral")
+    return UNetSeg(net, pixels, updater, channel, augmentation)
