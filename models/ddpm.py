@@ -96,7 +96,8 @@ class DDPM:
 
         interval = (options.guidance_low, options.guidance_high)
         given, free = (self._given(params, each) for each in (label, jnp.full_like(label, guidance.NULL)))
-        denoise = guidance.guided(given, free, self.denoiser.schedule, options.guidance, interval)
+        scale = options.guidance if label.shape[-1] else 1.0  # without labels there is nothing to be guided by
+        denoise = guidance.guided(given, free, self.denoiser.schedule, scale, interval)
         return guidance.thresholded(denoise, options.threshold, self.pixels)
 
     def bits_per_dim(

@@ -100,7 +100,7 @@ class Flow:
 
         def velocity(x, t):
             given = conditional(x, t)
-            if options.guidance == 1.0:
+            if options.guidance == 1.0 or not label.shape[-1]:
                 return given
             free = unconditional(x, t)
             inside = (t >= options.guidance_low) & (t <= options.guidance_high)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from configs import ddpm_cxr, flow_cxr, gan_cxr, vae_cxr
+from configs import ddpm_cxr, flow_cxr, flow_seg, gan_cxr, unet_seg, vae_cxr
 from models import family as families
 from models.family import Setting
 from models.update import EMA, Updater
@@ -84,6 +84,16 @@ def make_vae(accumulate=1, rate=1e-3, optimizer=optax.adam, size=SIZE, image_cha
     updater = Updater({"net": optimizer(rate)}, EMA(), accumulate)
     small = {"channels": (16, 16), "latents": (4, 2), "patch": 2, "embedding": 16}
     options = vae_cxr.get_model().to_dict() | small | changes
+    return families.build(options.pop("family"), options, setting, updater)
+
+
+def make_segmenter(family, accumulate=1, rate=1e-3, optimizer=optax.adam, masks=("disc",), **changes):
+    setting = Setting((SIZE, SIZE, 1), LABELS, (-0.4,), (0.4,), 8, mask_channels=masks)
+    updater = Updater({"net": optimizer(rate)}, EMA(), accumulate)
+    config = {"flow_seg": flow_seg, "unet_seg": unet_seg}[family].get_config()
+    small = {"channels": (16, 16), "patch": 2, "truncation": 4.0}
+    options = config.model.to_dict()
+    options |= {key: value for key, value in small.items() if key in options} | changes
     return families.build(options.pop("family"), options, setting, updater)
 
 

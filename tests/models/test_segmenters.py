@@ -1,0 +1,132 @@
+"""The two segmenters: the same network, the sampler that was trained and the published one, and what they learn."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from models.augment import dihedral
+from models.flow_seg import dice
+from tests.models.helpers import FAST, SIZE, assert_close, make_batch, make_segmenter, steps
+
+FAMILIES = ("flow_seg", "unet_seg")
+
+
+def discs(n, seed=0):
+    """Images of a bright disc on a noisy ground, and the discs as masks."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    center, radius = rng.uniform(2, SIZE - 3, (n, 2, 1, 1)), rng.uniform(1.5, 3, (n, 1, 1))
+    mask = ((y - center[:, 0]) ** 2 + (x - center[:, 1]) ** 2 < radius**2).astype(np.float32)
+    image = np.clip(mask - 0.5 + 0.1 * rng.normal(size=mask.shape), -1, 1)
+    batch = make_batch(n)
+    return batch | {"image": jnp.asarray(image[..., None], jnp.float32), "mask": jnp.asarray(mask[..., None])}
+
+
+def test_both_have_the_same_network():
+    shapes = [
+        jax.tree.map(jnp.shape, jax.eval_shape(make_segmenter(name).init, jax.random.key(0), discs(1)).params)
+        for name in FAMILIES
+    ]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize(("evaluations", "end"), [(3, 1.259), (5, 1.200), (10, 1.110), (20, 1.055)])
+def test_the_published_sampler_overshoots_and_ours_does_not(evaluations, end, monkeypatch):
+    """With the exact field of a point mass at m, where each ends in units of m; the noise at the start is 0."""
+    family = dataclasses.replace(make_segmenter("flow_seg", sigma_min=0.0))
+    exact = lambda self, params, image, repeat=1: lambda x, t: (1.0 - x) / (1.0 - t)  # noqa: E731
+    monkeypatch.setattr(type(family), "velocity_fn", exact)
+    monkeypatch.setattr(jax.random, "normal", lambda key, shape=(), dtype=jnp.float32: jnp.zeros(shape))
+    state, batch = jax.eval_shape(family.init, jax.random.key(0), discs(1)), discs(1)
+    keys = jax.random.split(jax.random.key(0), 1)
+    for sampler, expected in (("flowsdf", end), ("euler", 1.0)):
+        got = family.predict(state, batch["image"], keys, sampler=sampler, steps=evaluations)
+        np.testing.assert_allclose(got, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_discs_are_found(name):
+    family = make_segmenter(name, rate=optax.cosine_decay_schedule(3e-3, 300), augmentation="dihedral")
+    batch, test = discs(64), discs(32, seed=1)
+    state = jax.jit(family.init)(jax.random.key(0), batch)
+    step = jax.jit(family.train_step, donate_argnums=0, compiler_options=FAST)
+    for i in range(300):
+        state, _ = step(state, batch, jax.random.fold_in(jax.random.key(1), i))
+    values = jax.jit(family.eval_step)(state, test, jax.random.key(2))
+    assert float(values["dice"].mean()) > 0.9, values["dice"]
+
+
+def test_samples_of_an_ensemble():
+    family = make_segmenter("flow_seg")
+    state, _ = steps(family, 2, discs(4))
+    batch, keys = discs(4), jax.random.split(jax.random.key(0), 4)
+    draw = jax.jit(lambda s, x, k: family.predict(s, x, k, ensemble=3, steps=2))
+    sdf = draw(state, batch["image"], keys)
+    assert sdf.shape == (4, 3, SIZE, SIZE) and np.isfinite(sdf).all()
+    assert not np.allclose(sdf[:, 0], sdf[:, 1])
+    alone = family.predict(state, batch["image"][2:], keys[2:], ensemble=3, steps=2)
+    np.testing.assert_allclose(alone, sdf[2:], atol=1e-5)
+    for sampler in ("midpoint", "heun", "rk4", "adaptive"):
+        one = family.predict(state, batch["image"][:1], keys[:1], sampler=sampler, steps=2)
+        assert one.shape == (1, 1, SIZE, SIZE) and np.isfinite(one).all()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_accumulation_equals_the_large_batch(name):
+    options = dict(rate=0.05, optimizer=optax.sgd, dropout=0.3, augmentation="dihedral")
+    whole, a = steps(make_segmenter(name, 1, **options), 2, discs(8))
+    parts, b = steps(make_segmenter(name, 4, **options), 2, discs(8))
+    assert_close(whole.params, parts.params, atol=3e-6)
+    assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_concatenation_has_no_encoder():
+    family = make_segmenter("flow_seg", concatenate=True)
+    state, scalars = steps(family, 1, discs(4))
+    assert not any(name.startswith("image_") for name in state.params["net"]) and np.isfinite(float(scalars["loss"]))
+
+
+def test_dihedral_changes_image_and_mask_alike():
+    x = jnp.arange(9.0).reshape(3, 3, 1)
+    seen = set()
+    for i in range(60):
+        a, b = dihedral((x, 10 * x), jax.random.key(i))
+        np.testing.assert_array_equal(10 * a, b)
+        seen.add(tuple(np.asarray(a).ravel().astype(int)))
+    square = np.arange(9).reshape(3, 3)
+    turned = [np.rot90(side, k) for side in (square, square.T) for k in range(4)]
+    assert seen == {tuple(t.ravel()) for t in turned}
+
+
+def test_dice_by_hand():
+    a = jnp.asarray([[[1, 1], [0, 0]], [[0, 0], [0, 0]], [[1, 0], [0, 0]]], bool)
+    b = jnp.asarray([[[1, 0], [1, 0]], [[0, 0], [0, 0]], [[0, 0], [0, 0]]], bool)
+    np.testing.assert_allclose(dice(a, b), [0.5, 1.0, 0.0])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_golden_values(name):
+    """Loss and gradient of the first steps, as they were when this was written; see tests/models/test_ddpm.py."""
+    _, scalars = steps(make_segmenter(name), 3, discs(8))
+    got = {key: float(scalars[key]) for key in ("loss", "grad_norm")}
+    assert got == pytest.approx(GOLDEN[name], rel=2e-3), got
+
+
+GOLDEN = {"flow_seg": {"loss": 1.0, "grad_norm": 1.0}, "unet_seg": {"loss": 1.0, "grad_norm": 1.0}}
+
+
+def test_mistakes_are_named():
+    for changes, message in (
+        ({"mask": "liver"}, "model.mask 'liver' is unknown; the dataset has disc"),
+        ({"augmentation": "hue"}, "model.augmentation 'hue' is unknown"),
+        ({"patch": 8}, "needs multiples of 16"),
+        ({"depth": 3}, "config.model.depth is not a field"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make_segmenter("flow_seg", **changes)
+    with pytest.raises(ValueError, match="a segmenter needs masks"):
+        make_segmenter("unet_seg", masks=())
