@@ -1,8 +1,8 @@
 """python -m analysis.evaluate --run RUN [--n 1000] [--split test] [--out results] [--guidance 1 ...]
 
 Scores a run's samples: KID on EfficientNet-Lite0 features against real images of a split, with its 95 % interval, and
-beside it the same of real training images (the floor: what a perfect generator would score). Writes one result file,
-OUT/STUDY/NAME.json.
+beside it the same of real training images (the floor: what a perfect generator would score); and whether requested
+findings are seen by a classifier of real images. Writes one result file, OUT/STUDY/NAME.json.
 """
 
 import argparse
@@ -35,6 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     for name, words in (("kid", "generated"), ("floor", "real, training split")):
         value = result[name]
         print(f"{words}: KID {value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}], n = {value['n']}")
+    for name, rows in result["label_fidelity"].items():
+        words = [f"{kind} {row['auroc']:.3f}" for kind, row in rows.items() if row]
+        print(f"{name}: AUROC of a classifier on {', '.join(words)}")
     print(path)
     return 0
 
@@ -76,6 +79,8 @@ def evaluate(run, dataset, options: dict[str, Any], n: int, split: str, seed: in
     from train.rundir import device_name, git_revision
 
     extract = efficientnet_lite0.extractor()
+    from analysis.label_fidelity import label_fidelity
+
     real = extract(real_images(dataset, split, n, seed))
     floor = extract(real_images(dataset, "train", n, seed + 1))
     begun = time.monotonic()
@@ -95,6 +100,7 @@ def evaluate(run, dataset, options: dict[str, Any], n: int, split: str, seed: in
         "split": split,
         "kid": dataclasses.asdict(kid(extract(images), real)),
         "floor": dataclasses.asdict(kid(floor, real)),
+        "label_fidelity": label_fidelity(dataset, images, labels, seed) if run.info.classes else {},
         "device": device_name(),
         "git": git_revision(),
     }

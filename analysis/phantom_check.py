@@ -18,6 +18,7 @@ import numpy as np
 import optax
 from PIL import Image
 
+from analysis.auroc import auroc
 from data.phantom import cxr
 
 EPOCHS = 30
@@ -127,19 +128,6 @@ def network_scores(train, target, test, seed, batch=32):
     return np.asarray(critic.apply(params, jnp.asarray(test)[..., None]))
 
 
-def auroc(score, target):
-    """Area under the ROC curve with its 95 % interval (Hanley and McNeil 1982)."""
-    if not np.isfinite(score).all():
-        raise ValueError("scores are not finite: every comparison would count as a miss")
-    positive, negative = score[target == 1], score[target == 0]
-    greater = (positive[:, None] > negative[None]).mean() + 0.5 * (positive[:, None] == negative[None]).mean()
-    a, n1, n0 = float(greater), len(positive), len(negative)
-    q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
-    variance = (a * (1 - a) + (n1 - 1) * (q1 - a * a) + (n0 - 1) * (q2 - a * a)) / (n1 * n0)
-    half = 1.96 * max(variance, 0) ** 0.5
-    return {"auroc": a, "interval": [max(a - half, 0.0), min(a + half, 1.0)], "n_real": n0, "n_phantom": n1}
-
-
 def separability(real, phantom, seed=0):
     """AUROC of both classifiers on held-out halves; the target is 1 for a phantom."""
     half_r, half_p = len(real) // 2, len(phantom) // 2
@@ -147,9 +135,10 @@ def separability(real, phantom, seed=0):
     test = np.concatenate([real[half_r:], phantom[half_p:]]).astype(np.float32)
     target = np.repeat([0.0, 1.0], [half_r, half_p]).astype(np.float32)
     truth = np.repeat([0, 1], [len(real) - half_r, len(phantom) - half_p])
+    sizes = {"n_real": int((truth == 0).sum()), "n_phantom": int((truth == 1).sum())}
     return {
-        "gradient_histograms": auroc(linear_scores(train, target, test), truth),
-        "network": auroc(network_scores(train, target, test, seed), truth),
+        "gradient_histograms": auroc(linear_scores(train, target, test), truth) | sizes,
+        "network": auroc(network_scores(train, target, test, seed), truth) | sizes,
     }
 
 

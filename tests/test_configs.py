@@ -4,8 +4,27 @@ import dataclasses
 
 import pytest
 
-from configs import datasets, ddpm_cxr
+from configs import datasets, ddpm_cxr, flow_cxr, flow_seg, gan_cxr, unet_seg, vae_cxr
 from data import NAMES, DataOptions
+from models import family as families
+from models.family import FAMILIES
+
+
+@pytest.mark.parametrize("module", [flow_cxr, gan_cxr, vae_cxr, flow_seg, unet_seg], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("preset", ["", "nih", "folder,smoke"])
+def test_every_family_takes_the_shared_presets(module, preset):
+    config = module.get_config(preset or None)
+    assert config.is_locked and config.data.name in NAMES and config.model.family in FAMILIES
+    assert set(families.networks(config.model.family)) == set(config.optim)
+    assert ("smoke" in preset) == (config.train.duration == "12 steps")
+
+
+def test_segmenters_differ_in_the_objective_alone():
+    flow, plain = flow_seg.get_config("nuclei"), unet_seg.get_config("nuclei")
+    assert flow.data == plain.data and flow.train == plain.train and flow.optim == plain.optim
+    shared = set(flow.model) & set(plain.model) - {"family"}
+    assert {name: flow.model[name] for name in shared} == {name: plain.model[name] for name in shared}
+    assert {"channels", "blocks", "patch", "concatenate", "dropout", "augmentation"} <= shared
 
 
 @pytest.mark.parametrize("preset", ["", *datasets.PRESETS, "smoke", "chexpert_dissertation", "nih,smoke"])

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import analysis
-from analysis import sample
+from analysis import evaluate, sample
 from analysis.labels import draw_labels, label_of_names
 from data import UserError
 from tests.train.helpers import train
@@ -90,3 +90,15 @@ def test_the_postprocess_smooths_and_sharpens():
     out = postprocess(noisy, "bilateral_sharpen")
     assert out.shape == noisy.shape and out[0, :, 9, 0].mean() - out[0, :, 6, 0].mean() > 0.9  # the edge stays
     np.testing.assert_array_equal(postprocess(noisy, "none"), noisy)
+
+
+def test_evaluation_writes_a_result_file(run, tmp_path, capsys):
+    evaluate.main(["--run", str(run), "--n", "12", "--out", str(tmp_path), "--name", "tiny", "--steps", "2"])
+    result = json.loads(next(tmp_path.glob("*/tiny.json")).read_text())
+    for name in ("kid", "floor"):
+        assert result[name]["low"] < result[name]["value"] < result[name]["high"] and result[name]["n"] == [12, 12]
+    assert result["family"] == "ddpm" and result["sampling"]["steps"] == 2 and result["parameters"] > 1000
+    assert set(result["label_fidelity"]) == set(analysis.load(run).info.classes)
+    assert "generated: KID" in capsys.readouterr().out
+    with pytest.raises(UserError, match="at least 10 images"):
+        evaluate.main(["--run", str(run), "--n", "12", "--out", str(tmp_path), "--split", "nowhere"])
