@@ -9,7 +9,6 @@ import ml_collections
 import numpy as np
 
 from data import Info, UserError
-from data.label_means import LabelMeans
 from models.family import Family
 from models.state import State
 from train import build, rundir, sharding
@@ -75,7 +74,7 @@ def load(folder: str | Path, checkpoint: str = "") -> Run:
     starts = rundir.read_json(folder / "provenance.json")
     info = Info.from_dict(starts[-1]["data"])
     try:
-        family = build.build_family(config, info, _label_means(folder))
+        family = build.build_family(config, info, rundir.read_label_means(folder, info))
     except AttributeError as error:  # a field that has come since
         raise UserError(
             f"{folder} was trained by another version of this code (its config lacks {error}); "
@@ -90,11 +89,6 @@ def load(folder: str | Path, checkpoint: str = "") -> Run:
         checkpointer.close()
     labels = np.load(folder / "train_labels.npy")
     return Run(folder, config, info, family, state, labels)
-
-
-def _label_means(folder: Path) -> LabelMeans:
-    with np.load(folder / "label_means.npz") as saved:
-        return LabelMeans(saved["maps"], saved["prevalence"], float(saved["std"]))
 
 
 def _find_step(checkpointer: Checkpointer, name: str, config, info: Info) -> int:

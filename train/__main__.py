@@ -25,7 +25,9 @@ def main() -> int:
     sharding.check_batch(config.train.batch_size, config.train.accumulate, mesh)
     build.compute_dtype(config.precision)
     dataset = load(DataOptions(**config.data.to_dict()))
-    family = build.build_family(config, dataset.info, dataset.label_means())
+    # A run goes on with the means that it began with, to the bit.
+    means = rundir.read_label_means(folder, dataset.info) or dataset.label_means()
+    family = build.build_family(config, dataset.info, means)
     if values["dry-run"].value:
         from train.dry_run import report
 

@@ -15,9 +15,11 @@ import jax
 import ml_collections
 import numpy as np
 
-from data import UserError
+from data import Info, UserError
 from data.dataset import Dataset
+from data.label_means import LabelMeans
 
+MEANS = "label_means.npz"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets", "grain", "diffrax")
 
 
@@ -82,7 +84,10 @@ def record_provenance(folder: Path, dataset: Dataset) -> None:
     The labels, and the mean images expected of them, let the run be sampled where the data is not at hand.
     """
     np.save(folder / "train_labels.npy", dataset.arrays("train")["label"])
-    np.savez(folder / "label_means.npz", **dataset.label_means()._asdict())
+    if not (folder / MEANS).exists():
+        temporary = folder / f"tmp_{MEANS}"
+        np.savez(temporary, **dataset.label_means()._asdict())
+        os.replace(temporary, folder / MEANS)
     path = folder / "provenance.json"
     starts = json.loads(path.read_text()) if path.exists() else []
     starts.append({
@@ -96,6 +101,16 @@ def record_provenance(folder: Path, dataset: Dataset) -> None:
         "data": dataset.info.to_dict(),
     })  # fmt: skip
     write_json(path, starts)
+
+
+def read_label_means(folder: Path, info: Info) -> LabelMeans | None:
+    """The means that a run began with; None where there are none yet, or those of images of another shape."""
+    path = folder / MEANS
+    if not path.exists():
+        return None
+    with np.load(path) as saved:
+        means = LabelMeans(saved["maps"], saved["prevalence"], float(saved["std"]))
+    return means if means.maps.shape == (len(info.labels) + 1, *info.image_shape) else None
 
 
 def git_revision() -> str:
