@@ -29,7 +29,7 @@ def label_means(
     Args:
       flip: images are flipped at random in training, so that every map is made symmetric.
       ridge: images' worth of evidence that a label does nothing; the effect of a finding with m cases is shrunk by
-        m / (m + ridge), since a mean of few images is mostly noise.
+        m / (m + ridge), since a mean of few images is mostly noise (and, of one image, that image).
       limit: images used at most, evenly spaced.
     """
     rows = np.linspace(0, len(images) - 1, min(limit, len(images))).astype(int)
@@ -47,10 +47,14 @@ def label_means(
         squares += np.square(x).sum()
     base, gram = moments[0] / len(rows), design.T @ design
     across = moments[1:] - np.outer(design.sum(0), base)
-    slopes = np.linalg.solve(gram + ridge * np.diag(np.maximum(np.diag(gram) / len(rows), 1e-6)), across)
-    left = squares - len(rows) * np.square(base).sum() - 2 * (slopes * across).sum() + np.sum(slopes * (gram @ slopes))
+    cases = np.maximum(np.where(known, labels, 0).sum(0), 1.0)
+    slopes = np.linalg.solve(gram + ridge * np.diag(np.maximum(np.diag(gram), 1e-6) / cases), across)
     maps = np.concatenate([base[None], slopes]).reshape(-1, *shape)
     if flip:
         maps = 0.5 * (maps + maps[:, :, ::-1])
+        # about a symmetric map, images and their mirror images have one and the same mean square
+        base, slopes = maps.reshape(len(maps), -1)[0], maps.reshape(len(maps), -1)[1:]
+    left = squares - 2 * base @ moments[0] + len(rows) * np.square(base).sum()
+    left += np.sum(slopes * (gram @ slopes)) - 2 * np.sum(slopes * (moments[1:] - np.outer(design.sum(0), base)))
     std = float(np.sqrt(max(left, 1e-12) / (len(rows) * base.size)))
     return LabelMeans(maps.astype(np.float32), prevalence.astype(np.float32), std)

@@ -16,7 +16,7 @@ from models.label_mean import LabelMean, label_mean, residual_std
 from models.networks import build_network, group_of
 from models.pixels import PixelScale, pixel_scale
 from models.state import State
-from models.update import Updater, example_keys
+from models.update import Updater, even_draws, example_keys
 from models.weights import WEIGHTS, loss_weight
 
 NETWORKS = ("net",)
@@ -140,8 +140,8 @@ class DDPM:
     def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
         """Adds each example's noise, time, keys and hidden label, from its own key."""
         keys = jax.vmap(lambda k: jax.random.split(k, 4))(example_keys(key, batch["id"]))
-        u = jax.vmap(jax.random.uniform)(keys[:, 0])
-        if self.stratified:
+        u = jax.vmap(jax.random.uniform)(keys[:, 0]) if training else even_draws(batch["id"])
+        if training and self.stratified:
             u = (jnp.arange(len(u)) + u) / len(u)
         eps = jax.vmap(lambda k: jax.random.normal(k, batch["image"].shape[1:]))(keys[:, 1])
         label = batch["label"]

@@ -21,7 +21,7 @@ from models.paths import Path
 from models.pixels import PixelScale, pixel_scale
 from models.seg_net import SegNet
 from models.state import State
-from models.update import Updater, example_keys
+from models.update import Updater, even_draws, example_keys
 
 NETWORKS = ("net",)
 AUGMENTATIONS = ("none", "dihedral")
@@ -131,7 +131,7 @@ class FlowSeg:
         image, mask = self.pixels.to_network(batch["image"]), batch["mask"][..., self.channel : self.channel + 1]
         if training and self.augmentation == "dihedral":
             image, mask = jax.vmap(dihedral)((image, mask), keys[:, 2])
-        u = jax.vmap(jax.random.uniform)(keys[:, 0])
+        u = jax.vmap(jax.random.uniform)(keys[:, 0]) if training else even_draws(batch["id"])
         sdf = signed_distance(mask, self.truncation)
         eps = jax.vmap(lambda k: jax.random.normal(k, sdf.shape[1:]))(keys[:, 1])
         t = paths.sample_time(self.time, u, self.time_mean, self.time_std)

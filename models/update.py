@@ -142,6 +142,14 @@ def example_keys(key: jax.Array, ids: jax.Array) -> jax.Array:
     return jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
 
 
+def even_draws(ids: jax.Array) -> jax.Array:
+    """[b] numbers in [0, 1), even over any run of consecutive ids: the golden ratio's multiples (Weyl's sequence).
+
+    For evaluation, where an example's draw must depend on nothing but its id.
+    """
+    return (ids.astype(jnp.uint32) * jnp.uint32(2654435769)).astype(jnp.float32) * (1.0 - 2.0**-24) / 2.0**32
+
+
 def init_loss_scale(initial: float = 2.0**15) -> dict[str, jax.Array]:
     """Dynamic loss scale (Micikevicius et al. 2018): halved on overflow, doubled after 2000 good steps."""
     return {"scale": jnp.asarray(initial, jnp.float32), "good_steps": jnp.zeros((), jnp.int32)}

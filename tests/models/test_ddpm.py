@@ -148,6 +148,17 @@ def test_strata_cover_the_noise_levels_evenly():
     assert np.all((t > np.arange(10) / 10) & (t <= np.arange(1, 11) / 10 + 1e-6))
 
 
+def test_noise_levels_of_an_evaluation_depend_on_the_id_alone_and_are_even():
+    family = make_family(schedule="linear", target="eps", weight="simple")
+    batch = make_batch(64)
+    t = np.asarray(family._draw(batch, jax.random.key(0), training=False)["t"])
+    part = {name: value[40:] for name, value in batch.items()}
+    np.testing.assert_array_equal(family._draw(part, jax.random.key(0), training=False)["t"], t[40:])
+    for values in (t, t[:36]):  # any run of ids
+        assert np.abs(np.sort(values) - (np.arange(len(values)) + 0.5) / len(values)).max() < 0.06
+    assert 0 <= t.min() and t.max() <= 1
+
+
 @pytest.mark.parametrize("scale", [0.0, 1.0, 3.0])
 def test_guidance_is_u_plus_s_times_c_minus_u(scale):
     c, u = (lambda x, t, v=v: Denoised(jnp.full_like(x, v)) for v in (2.0, 0.5))
