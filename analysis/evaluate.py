@@ -26,6 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     from train.rundir import write_json
 
     run = load(args.run, args.checkpoint)
+    if not hasattr(run.family, "sample"):
+        raise UserError(f"{args.run} is a segmenter; use python -m analysis.segment")
     options = run.sample_options(**sampling_changes(args))
     path = Path(args.out) / (args.study or f"{run.info.name}_{run.info.image_shape[0]}")
     path = path / f"{args.name or run.folder.resolve().name}.json"
@@ -46,7 +48,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m analysis.evaluate", description=__doc__.split("\n\n")[1])
     parser.add_argument("--run", required=True, help="run directory")
     parser.add_argument("--n", type=int, default=1000, help="images drawn, and real ones taken at most")
-    parser.add_argument("--split", default="test", help="real images to compare with: train, val, test")
+    parser.add_argument("--split", default="test", choices=["val", "test"], help="real images to compare with")
     parser.add_argument("--out", default="results", help="folder of result files")
     parser.add_argument("--study", help="subfolder of --out; default: the dataset and its size")
     parser.add_argument("--name", help="of the result file; default: that of the run")
@@ -100,7 +102,7 @@ def evaluate(run, dataset, options: dict[str, Any], n: int, split: str, seed: in
         "split": split,
         "kid": dataclasses.asdict(kid(extract(images), real)),
         "floor": dataclasses.asdict(kid(floor, real)),
-        "label_fidelity": label_fidelity(dataset, images, labels, seed) if run.info.classes else {},
+        "label_fidelity": label_fidelity(dataset, images, labels, split, seed) if run.info.classes else {},
         "device": device_name(),
         "git": git_revision(),
     }

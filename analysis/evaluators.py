@@ -38,6 +38,8 @@ def build_evaluators(
     if plan.eval_every and dataset.info.sizes.get("val"):
         _check_best(config, family, dataset, mesh, ["samples_kid"] if plan.kid_every else [])
         evaluators.append(Evaluator("val", plan.eval_every, validation(config, family, dataset, mesh)))
+    if plan.kid_every and hasattr(family, "predict"):
+        raise UserError("config.eval.kid_every scores generated images; a segmenter makes none: leave it empty")
     if plan.kid_every:
         evaluators.append(Evaluator("samples", plan.kid_every, kid_score(config, family, dataset)))
     draw = segmentation_preview if hasattr(family, "predict") else preview
@@ -63,9 +65,7 @@ def validation(config, family: Family, dataset: Dataset, mesh: Mesh):
     def evaluate(state: State, at: int):
         sums: dict[str, float] = {}
         count = 0.0
-        for index, batch in enumerate(dataset.epoch("val", size)):
-            if index * size >= limit:
-                break
+        for batch in dataset.epoch("val", size, limit=limit):
             values = step(state, sharding.put_batch(batch, mesh))
             for name, value in jax.device_get(values).items():
                 sums[name] = sums.get(name, 0.0) + float(np.sum(value * batch["weight"]))
@@ -105,7 +105,8 @@ def segmentation_preview(config, family: Family, dataset: Dataset, folder: Path,
         n = config.eval.final_images if step == total else config.eval.preview_images
         if not n:
             return {}, {}
-        batch = next(dataset.epoch("val", max(n // 4, 1)))
+        split = "val" if dataset.info.sizes.get("val") else "train"
+        batch = next(dataset.epoch(split, max(n // 4, 1), limit=max(n // 4, 1)))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(build.root_key(config.seed, "sample"), batch["id"])
         sdf = np.asarray(predict(state.replace(opt_state={}), batch["image"], keys))
         tiles = [batch["image"], batch["mask"][..., channel, None] * 2 - 1, (sdf <= 0).mean(1)[..., None] * 2 - 1]

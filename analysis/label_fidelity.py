@@ -32,17 +32,21 @@ class Classifier(nn.Module):
         return nn.Dense(self.classes)(x.reshape(len(x), -1))
 
 
-def label_fidelity(dataset, images: np.ndarray, labels: np.ndarray, seed: int = 0) -> dict[str, Any]:
+def label_fidelity(
+    dataset, images: np.ndarray, labels: np.ndarray, split: str = "test", seed: int = 0
+) -> dict[str, Any]:
     """{finding: {"real": ..., "samples": ...}}, each an AUROC with its interval, or None where a kind is missing.
 
     Args:
-      dataset: of the run; its training split teaches, its test split is the comparison.
+      dataset: of the run; its training split teaches.
+      split: real images to compare with.
       images: [n, h, w, c] stored samples.
       labels: [n, k] what was asked of them.
     """
     names = dataset.info.classes
-    train, test = dataset.arrays("train"), dataset.arrays("test")
-    scores = train_classifier(train["image"][:LIMIT], train["label"][:LIMIT, : len(names)], seed)
+    train, test = dataset.arrays("train"), dataset.arrays(split)
+    rows = np.linspace(0, len(train["label"]) - 1, min(LIMIT, len(train["label"]))).astype(int)
+    scores = train_classifier(train["image"][rows], train["label"][rows, : len(names)], seed)
     kinds = {"real": (scores(test["image"]), test["label"]), "samples": (scores(images), labels)}
     return {
         name: {kind: _of_column(score[:, j], label[:, j]) for kind, (score, label) in kinds.items()}

@@ -57,6 +57,26 @@ def draw_labels(train_labels: np.ndarray, n: int, seed: int) -> np.ndarray:
     return train_labels[rng.integers(len(train_labels), size=n)]
 
 
+def fill_open(labels: np.ndarray, train_labels: np.ndarray, seed: int) -> np.ndarray:
+    """Labels [n, k] whose open entries (-1) are those of training rows that agree with the others.
+
+    So what was not asked for occurs as often as it does with what was, and the model sees labels as it did in training.
+    Entries of a row that no training row agrees with come from any row.
+    """
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    filled, pools = labels.copy(), {}
+    for row in filled:
+        if (row >= 0).all():
+            continue
+        if row.tobytes() not in pools:
+            agrees = (np.abs(train_labels - row) < 0.05)[:, row >= 0].all(1)
+            pools[row.tobytes()] = np.flatnonzero(agrees) if agrees.any() else np.arange(len(train_labels))
+        pool = pools[row.tobytes()]
+        drawn = train_labels[pool[rng.integers(len(pool))]]
+        row[row < 0] = drawn[row < 0]
+    return filled
+
+
 def grid_labels(train_labels: np.ndarray, info: Info, n: int, columns: int, seed: int) -> np.ndarray:
     """[n, k] labels of a grid: a row for each of the most frequent single findings, the rest as in training.
 

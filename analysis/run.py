@@ -26,7 +26,7 @@ class Run:
       info: of the dataset it was trained on.
       family: the model.
       state: parameters, averages and step of one checkpoint.
-      train_labels: [n, k] labels of the training split, to draw labels from; at most a few thousand rows.
+      train_labels: [n, k] labels of the training split, to draw labels from; all of them.
     """
 
     folder: Path
@@ -75,7 +75,7 @@ def load(folder: str | Path, checkpoint: str = "") -> Run:
     info = Info.from_dict(starts[-1]["data"])
     try:
         family = build.build_family(config, info, rundir.read_label_means(folder, info))
-    except AttributeError as error:  # a field that has come since
+    except (AttributeError, KeyError) as error:  # a field that has come since
         raise UserError(
             f"{folder} was trained by another version of this code (its config lacks {error}); "
             f"check out the revision named in {folder / 'provenance.json'}"

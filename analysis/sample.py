@@ -46,7 +46,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", required=True, help="folder to write, new or empty")
     parser.add_argument("--seed", type=int, default=0, help="image i of a seed is always the same")
     parser.add_argument("--checkpoint", default="", help="latest, best, a step, or a duration kept by the config")
-    parser.add_argument("--batch", type=int, default=64, help="images drawn at once; changes no image")
+    parser.add_argument("--batch", type=int, default=64, help="images drawn at once; no image depends on it")
     add_sampling(parser)
     args = parser.parse_args(argv)
     if args.n < 1 or args.batch < 1:
@@ -91,11 +91,12 @@ def write(out: Path, images: np.ndarray, labels: np.ndarray, captions: Sequence[
 
 
 def _labels(args, run) -> np.ndarray:
-    from analysis.labels import draw_labels, label_of_names
+    from analysis.labels import draw_labels, fill_open, label_of_names
 
     if args.label is None:
         return draw_labels(run.train_labels, args.n, args.seed)
-    return np.tile(label_of_names(args.label, run.info), (args.n, 1))
+    asked = np.tile(label_of_names(args.label, run.info), (args.n, 1))
+    return fill_open(asked, run.train_labels, args.seed)
 
 
 def _draw(run, options, labels, args) -> np.ndarray:

@@ -21,6 +21,8 @@ BATCH = 64
 class Sampler:
     """A compiled `family.sample`; image i of a seed is the same in whatever batch it is drawn.
 
+    But for the adaptive solver, whose steps are those that the whole batch needs.
+
     Args:
       options: fields of `config.sample`.
       bits: of the images made, 8 or 16.

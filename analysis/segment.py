@@ -66,7 +66,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data-dir", help="where the dataset lies now, if not where the run found it")
     parser.add_argument("--checkpoint", default="", help="latest, best, a step, or a duration kept by the config")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=16, help="images at once; changes no number")
+    parser.add_argument("--batch", type=int, default=16, help="images at once; no number depends on it")
     parser.add_argument("--sampler", help="of a flow: euler, midpoint, heun, rk4, adaptive, flowsdf")
     parser.add_argument("--steps", type=int, help="steps of the solver")
     parser.add_argument("--ensemble", type=int, help="masks drawn an image")
@@ -103,6 +103,8 @@ def score(sdf: np.ndarray, truths: np.ndarray) -> dict[str, Any]:
     result = {name: _with_interval(images[name]) for name in SCORES} | {"n": len(rows)}
     images["energy"] = [energy_distance(s, t[None]) for s, t in zip(samples, truths, strict=True)]
     result["energy"] = _with_interval(images["energy"])
+    if sdf.shape[1] == 1:
+        return result | {"uncertainty": None, "images": images}
     probability = samples.mean(1)
     images["deviation"] = sdf.std(1).mean((1, 2)).tolist()
     risk = 1.0 - np.asarray(images["dice"])

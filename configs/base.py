@@ -48,7 +48,7 @@ def get_optimizer() -> Config:
     optim.name = "adamw"  # adam, adamw, lion, sgd, rmsprop
     optim.learning_rate = 3e-4  # at its highest
     optim.schedule = "constant"  # after the warm-up: constant, cosine (to 0 at the end) or multistep
-    optim.warmup = "100 steps"  # linear from 0
+    optim.warmup = "100 steps"  # linear from next to nothing
     optim.milestones = ()  # durations; multistep multiplies the rate by `gamma` at each
     optim.gamma = 0.1  # factor of multistep
     optim.weight_decay = 0.0  # adamw and lion: decoupled; on kernels only, see decay_all

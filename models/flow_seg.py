@@ -83,6 +83,8 @@ class FlowSeg:
           **options: fields of `SampleOptions`.
         """
         options = SampleOptions(**options)
+        if options.steps < 1 or options.ensemble < 1:
+            raise ValueError(f"sample.steps={options.steps} and sample.ensemble={options.ensemble} must be at least 1")
         b, h, w, _ = image.shape
         noise = jax.vmap(lambda k: jax.random.normal(k, (options.ensemble, h, w, 1)))(keys)
         noise = noise.reshape(b * options.ensemble, h, w, 1)
@@ -204,6 +206,8 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> FlowSe
     known = {name: options.pop(name) for name in ("truncation", "time", "time_mean", "time_std", "augmentation")}
     if options:
         raise ValueError(f"config.model.{next(iter(options))} is not a field of the flow_seg family")
+    if known["truncation"] <= 0:
+        raise ValueError(f"config.model.truncation={known['truncation']} must be above 0 pixels")
     for name, choices in (("time", paths.TIMES), ("augmentation", AUGMENTATIONS)):
         if known[name] not in choices:
             raise ValueError(f"config.model.{name} {known[name]!r} is unknown; choose one of {', '.join(choices)}")

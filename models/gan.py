@@ -99,7 +99,7 @@ class GAN:
 
         Args:
           keys: [b] one key an image.
-          label: [b, k]; -1 in an entry leaves it open.
+          label: [b, k]; -1 only where the training labels had unknown entries too.
           **options: fields of `SampleOptions`.
         """
         options = SampleOptions(**options)

@@ -1,7 +1,7 @@
 """Generator and discriminator of the GAN: residual, without normalisation, conditional by projection.
 
 After R3GAN (Huang et al. 2024, section 4): no normalisation, no minibatch statistics, no style; leaky ReLU, residual
-blocks whose last convolution starts at zero and whose first is scaled by 1 / sqrt(number of blocks) (Fixup, Zhang et
+blocks of three convolutions, the last from zero, the others scaled by (number of blocks)^(-1/4) (Fixup, Zhang et
 al. 2019), bilinear resampling, label by concatenation in G and by projection in D (Miyato and Koyama 2018).
 """
 
@@ -35,7 +35,7 @@ class Block(nn.Module):
 
     Attributes:
       features: channels c.
-      scale: factor on the first kernel's initial values.
+      scale: factor on the initial values of the first two kernels.
       dtype: compute dtype.
     """
 
@@ -88,7 +88,7 @@ class Generator(nn.Module):
             z = jnp.concatenate([z, LabelEmbedding(self.embedding, name="label_embedding")(label)], -1)
         x = nn.Dense(16 * self.channels[0], kernel_init=linear_normal, dtype=self.dtype, name="basis")(z)
         x = x.reshape(-1, 4, 4, self.channels[0])
-        scale = (len(self.channels) * self.blocks) ** -0.5
+        scale = (len(self.channels) * self.blocks) ** -0.25
         for level, width in enumerate(self.channels):
             if level:
                 x = upsample_bilinear(x)
@@ -119,7 +119,7 @@ class Discriminator(nn.Module):
         x = Conv(widths[0], 3, kernel_init=linear_normal, dtype=self.dtype, name="conv_in")(
             space_to_depth(x, self.patch)
         )
-        scale = (len(widths) * self.blocks) ** -0.5
+        scale = (len(widths) * self.blocks) ** -0.25
         for level, width in enumerate(widths):
             if level:
                 x = Conv(width, 1, kernel_init=linear_normal, dtype=self.dtype, name=f"widen_{level}")(

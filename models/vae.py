@@ -78,7 +78,7 @@ class VAE:
 
         Args:
           keys: [b] one key an image.
-          label: [b, k]; -1 in an entry leaves it open.
+          label: [b, k]; -1 only where the training labels had unknown entries too.
           **options: fields of `SampleOptions`.
         """
         options = SampleOptions(**options)

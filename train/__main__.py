@@ -39,7 +39,8 @@ def main() -> int:
     evaluators = build_evaluators(config, family, dataset, mesh, folder)
     with rundir.locked(folder):
         rundir.open_run(folder, rundir.to_plain(config))
-        rundir.record_provenance(folder, dataset)
+        if not rundir.record_provenance(folder, dataset):
+            say("warning: the source files have changed since this run was last started; the run goes on with the new")
         try:
             summary = loop.run(config, folder, dataset, family, mesh, evaluators)
         except loop.Interrupted as stop:

@@ -122,11 +122,12 @@ class _Trainer:
 
     def train(self, state: State, host: dict[str, Any]) -> dict[str, Any]:
         step, total = int(state.step), self.plan.total
+        self.latest = dict(host.get("latest", {}))
         if step >= total:
             return self._finished(step)
         self.window = Window(dict(host.get("sums", {})), int(host.get("count", 0)))
-        self.latest = dict(host.get("latest", {}))
-        self.writer = _open_writers(self.folder, step)
+        self.rows = int(host.get("rows", 0))
+        self.writer = _open_writers(self.folder, self.rows)
         if host.get("owed"):
             self._evaluate_due(state, step)
         batches = prefetch(self._batch, step, total)
@@ -149,7 +150,7 @@ class _Trainer:
                 self._collect(step, pending)
                 pending = None
                 self.seconds, self.trained = self.seconds + time.monotonic() - clock, self.trained + 1
-                self._pause(state, step, bool(stop))
+                self._pause(state, step, stop)
                 if stop and step < self.plan.total:
                     raise Interrupted(stop[0], step)
                 if step == self.plan.restart_at > start and step < self.plan.total:
@@ -198,8 +199,8 @@ class _Trainer:
         plan = self.plan
         return step % plan.save_every == 0 or step in (plan.total, plan.restart_at, *plan.milestones)
 
-    def _pause(self, state: State, step: int, stopping: bool) -> None:
-        """Logs, evaluates and saves what is due after `step`."""
+    def _pause(self, state: State, step: int, stop: list[int]) -> None:
+        """Logs, evaluates and saves what is due after `step`; a signal may enter `stop` meanwhile."""
         total, score = self.plan.total, None
         if step % self.plan.log_every == 0:
             means = self.window.means()
@@ -208,14 +209,14 @@ class _Trainer:
                 say(f"warning at step {step}: {warning}")
             self.window = Window()
         # A signal leaves little time: what is due is evaluated when the run goes on.
-        owed = stopping and step < total
+        owed = bool(stop) and step < total
         if not owed:
             score = self._evaluate_due(state, step)
         self.writer.flush()
-        if stopping or self._saves(step):
+        if stop or self._saves(step):
             host = {"sums": self.window.sums, "count": self.window.count, "latest": self.latest, "owed": owed}
-            self.checkpointer.save(state, host, score)
-        if stopping or step in (total, self.plan.restart_at):
+            self.checkpointer.save(state, host | {"rows": self.rows}, score)
+        if stop or step in (total, self.plan.restart_at):
             self.checkpointer.wait()
 
     def _evaluate_due(self, state: State, step: int) -> float | None:
@@ -236,12 +237,13 @@ class _Trainer:
 
     def _log(self, step: int, scalars: Scalars) -> None:
         self.latest |= scalars
+        self.rows += 1
         self.writer.write_scalars(step, scalars)
 
     def _finished(self, step: int) -> dict[str, Any]:
         """Writes and returns summary.json; a finished run's own is returned as it is."""
         path = self.folder / "summary.json"
-        if not self.trained and path.exists():
+        if not self.trained and path.exists() and rundir.read_json(path)["step"] == step:
             return rundir.read_json(path)
         images = self.trained * self.config.train.batch_size
         summary = {
@@ -261,11 +263,11 @@ class _Trainer:
         return summary
 
 
-def _open_writers(folder: Path, step: int) -> writers.MultiWriter:
+def _open_writers(folder: Path, rows: int) -> writers.MultiWriter:
     """Only the first host writes."""
     if jax.process_index():
         return writers.MultiWriter()
-    out = [writers.JsonlWriter(folder / "metrics.jsonl", step)]
+    out = [writers.JsonlWriter(folder / "metrics.jsonl", rows)]
     if writers.tensorboard_installed():
         out.append(writers.TensorBoardWriter(folder / "tensorboard"))
     return writers.MultiWriter(*out)

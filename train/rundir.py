@@ -31,7 +31,7 @@ def to_plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
 def open_run(folder: Path, config: dict[str, Any]) -> None:
     """Makes a run directory, or checks that the one there is of the same config.
 
-    A longer `train.duration` alone may go on; it replaces the saved one.
+    `train.duration` alone may change, so that a run can go on for longer; it replaces the saved one.
 
     Raises:
       UserError: the directory holds a run of another config, or is no run directory.
@@ -48,8 +48,9 @@ def open_run(folder: Path, config: dict[str, Any]) -> None:
             raise UserError(f"{folder} holds a run of another config ({listed}); use another --workdir, or that config")
     elif folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no run (no config.json); use another --workdir")
-    (folder / "samples").mkdir(parents=True, exist_ok=True)
-    write_json(path, config)
+    if jax.process_index() == 0:
+        (folder / "samples").mkdir(parents=True, exist_ok=True)
+        write_json(path, config)
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
@@ -78,18 +79,24 @@ def read_config(folder: Path) -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(json.loads(path.read_text()))
 
 
-def record_provenance(folder: Path, dataset: Dataset) -> None:
+def record_provenance(folder: Path, dataset: Dataset) -> bool:
     """Adds this start to provenance.json (code, versions, device, data), and keeps the training labels.
 
     The labels, and the mean images expected of them, let the run be sampled where the data is not at hand.
+
+    Returns:
+      Whether the data is what it was at the last start.
     """
+    path = folder / "provenance.json"
+    starts = json.loads(path.read_text()) if path.exists() else []
+    same = not starts or starts[-1]["data"]["fingerprint"] == dataset.info.fingerprint
+    if jax.process_index():
+        return same
     np.save(folder / "train_labels.npy", dataset.arrays("train")["label"])
     if not (folder / MEANS).exists():
         temporary = folder / f"tmp_{MEANS}"
         np.savez(temporary, **dataset.label_means()._asdict())
         os.replace(temporary, folder / MEANS)
-    path = folder / "provenance.json"
-    starts = json.loads(path.read_text()) if path.exists() else []
     starts.append({
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git": git_revision(),
@@ -101,6 +108,7 @@ def record_provenance(folder: Path, dataset: Dataset) -> None:
         "data": dataset.info.to_dict(),
     })  # fmt: skip
     write_json(path, starts)
+    return same
 
 
 def read_label_means(folder: Path, info: Info) -> LabelMeans | None:

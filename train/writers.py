@@ -11,9 +11,9 @@ import numpy as np
 class JsonlWriter:
     """Appends {"step": n, name: value, ...} to a file, flushed line by line."""
 
-    def __init__(self, path: Path, resume_at: int = 0):
-        """Opens `path`; rows of a step beyond `resume_at`, and a line cut short by a crash, are dropped."""
-        rows = [row for row in read_jsonl(path) if row["step"] <= resume_at]
+    def __init__(self, path: Path, rows: int = 0):
+        """Opens `path` and keeps its first `rows` rows: those that the checkpoint that goes on had seen written."""
+        rows = read_jsonl(path)[:rows]
         temporary = path.with_suffix(".tmp")
         temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
         os.replace(temporary, path)

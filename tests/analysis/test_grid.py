@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from analysis.grid import CAPTION, make_grid
-from analysis.labels import caption, draw_labels, grid_labels
+from analysis.labels import caption, draw_labels, fill_open, grid_labels
 
 INFO = SimpleNamespace(classes=("effusion", "mass"), attributes=("view",))
 
@@ -29,6 +29,16 @@ def test_a_grid_begins_with_a_row_of_each_single_finding():
     np.testing.assert_array_equal(labels[24:], draw_labels(train_labels(), 64, seed=0)[24:])
     none = SimpleNamespace(classes=(), attributes=())
     assert grid_labels(np.zeros((5, 0), np.float32), none, 4, 2, seed=0).shape == (4, 0)
+
+
+def test_open_entries_are_filled_as_in_training():
+    """With a mass and without effusion the view is always unknown there; with an effusion alone it is always 0."""
+    asked = np.repeat(np.asarray([[0, 1, -1], [1, 0, -1], [-1, -1, 1]], np.float32), 300, axis=0)
+    filled = fill_open(asked, train_labels(), seed=0)
+    assert (filled[:300] == [0, 1, -1]).all() and (filled[300:600] == [1, 0, 0]).all()
+    assert (filled[600:] == [0, 0, 1]).all() and (asked[600:, :2] == -1).all()
+    nobody = fill_open(np.full((400, 3), [1, -1, 1], np.float32), train_labels(), seed=0)
+    assert (nobody[:, [0, 2]] == 1).all() and 0.1 < nobody[:, 1].mean() < 0.3
 
 
 def test_captions_are_words():

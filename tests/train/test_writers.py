@@ -8,7 +8,7 @@ import pytest
 from train.writers import JsonlWriter, MultiWriter, TensorBoardWriter, read_jsonl
 
 
-def test_rows_beyond_the_restored_step_are_dropped(tmp_path):
+def test_rows_that_the_checkpoint_had_not_seen_are_dropped(tmp_path):
     path = tmp_path / "metrics.jsonl"
     writer = JsonlWriter(path)
     for step in (5, 10, 15):
@@ -16,7 +16,7 @@ def test_rows_beyond_the_restored_step_are_dropped(tmp_path):
     writer.close()
     with path.open("a") as file:
         file.write('{"step": 20, "train_l')  # a crash in the middle of a line
-    JsonlWriter(path, resume_at=10).close()
+    JsonlWriter(path, rows=2).close()
     assert [row["step"] for row in read_jsonl(path)] == [5, 10]
     assert json.loads(path.read_text().splitlines()[1]) == {"step": 10, "train_loss": float(np.float32(0.1))}
 
