@@ -100,6 +100,12 @@ class VAE:
         _, groups = self._apply(state.sampling_params("net"), batch, noise)
         return [posterior.mean for _, _, posterior in groups]
 
+    def decode(self, state: State, codes: list[jax.Array], label: jax.Array) -> jax.Array:
+        """Images [b, h, w, c] of codes as `codes` gives them."""
+        params = {"params": state.sampling_params("net")}
+        out, _ = self.net.apply(params, label, codes, None, 1.0, True, method=self.net.decode)
+        return self._mean_image(out)
+
     def importance_bits_per_dim(self, state: State, batch: Batch, key: jax.Array, k: int) -> jax.Array:
         """Importance-weighted bound on the bits/dim [b] with k codes an image (Burda et al. 2016, eq. 8)."""
         params = state.sampling_params("net")

@@ -106,13 +106,21 @@ class VAENet(nn.Module):
             features.append(x)
         return features[::-1]
 
-    def decode(self, label: Array, noise: Sequence[Array], features: Sequence[Array] | None = None, temperature=1.0):
+    def decode(
+        self,
+        label: Array,
+        noise: Sequence[Array],
+        features: Sequence[Array] | None = None,
+        temperature: float | Array = 1.0,
+        given: bool = False,
+    ):
         """Top-down pass.
 
         Args:
           noise: [b, h, w, latent] standard normal numbers of each group, from the coarsest upwards.
           features: of `encode`, to draw from the posterior; None draws from the prior.
           temperature: factor on the prior's deviations.
+          given: `noise` holds the codes themselves.
 
         Returns:
           ([b, h, w, out_channels] float32, [(z, prior, posterior or None) of each group]).
@@ -124,7 +132,7 @@ class VAENet(nn.Module):
                 x = self.widen[level](upsample_nearest(x))
             if self.latents[level]:
                 seen = None if features is None else features[level]
-                x, group = self._group(str(level), x, noise.pop(0), seen, temperature)
+                x, group = self._group(str(level), x, noise.pop(0), seen, temperature, given)
                 groups.append(group)
             for block in self.decoder[level]:
                 x = block(x, embedding, None)
@@ -140,10 +148,12 @@ class VAENet(nn.Module):
         base = self.image_size // self.patch // 2 ** (len(self.channels) - 1)
         return [(base * 2**level, base * 2**level, z) for level, z in enumerate(self.latents) if z]
 
-    def _group(self, name: str, x: Array, noise: Array, seen: Array | None, temperature):
+    def _group(self, name: str, x: Array, noise: Array, seen: Array | None, temperature, given: bool):
         prior = _gaussian(self.prior[name](nn.silu(x)))
         posterior = None
-        if seen is None:
+        if given:
+            z = noise
+        elif seen is None:
             z = Gaussian(prior.mean, prior.log_std + jnp.log(temperature)).draw(noise)
         else:
             change = _gaussian(self.posterior[name](nn.silu(jnp.concatenate([x, seen], -1))))

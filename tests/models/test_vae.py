@@ -185,3 +185,12 @@ def test_mistakes_are_named():
     ):
         with pytest.raises(ValueError, match=message):
             make_vae(**changes)
+
+
+def test_codes_are_decoded_as_they_were_read():
+    family, batch = make_vae(), make_batch(4)
+    state, _ = steps(family, 5, batch)
+    again = family.decode(state, family.codes(state, batch), batch["label"])
+    np.testing.assert_allclose(again, family.reconstruct(state, batch), atol=1e-5)
+    other = family.decode(state, [c + 1.0 for c in family.codes(state, batch)], batch["label"])
+    assert float(jnp.abs(other - again).max()) > 1e-4

@@ -1,0 +1,35 @@
+"""`python -m analysis.latent` on a finished run, and its probe where the answer is known."""
+
+import json
+
+import numpy as np
+import pytest
+
+from analysis import latent
+from data import UserError
+from tests.train.helpers import train
+
+
+def test_pictures_and_numbers(tmp_path):
+    run, out = tmp_path / "run", tmp_path / "out"
+    train(run, cache=tmp_path / "cache", config="vae_cxr")
+    latent.main(["--run", str(run), "--out", str(out), "--n", "16", "--k", "3"])
+    result = json.loads((out / "latent.json").read_text())
+    assert result["n"] == 16 and len(result["units"]) == 2 and result["k"] == 3
+    assert result["importance"]["mean"] < result["elbo"]["mean"] + 0.05
+    assert (out / "interpolations.png").exists() and (out / "traversals.png").exists()
+    with pytest.raises(UserError, match="no run directory"):
+        latent.main(["--run", str(tmp_path / "none"), "--out", str(out)])
+
+
+def test_the_probe_reads_what_is_there():
+    rng = np.random.default_rng(0)
+
+    def make(n):
+        label = rng.integers(0, 2, (n, 2)).astype(np.float32)
+        code = rng.normal(size=(n, 2, 2, 3))
+        code[:, 0, 0, 0] += 3 * label[:, 0]
+        return {"codes": [code], "label": label}
+
+    found = latent.probe(make(400), make(400), ("there", "not there"))
+    assert found["there"]["auroc"] > 0.95 and found["not there"]["auroc"] == pytest.approx(0.5, abs=0.1)
