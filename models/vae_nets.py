@@ -5,6 +5,7 @@ prior, moved and scaled by what the encoder saw. With one group, at the coarsest
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -23,6 +24,7 @@ from models.layers import (
 )
 from models.unet import ResBlock
 
+GROUPS = 8  # of every group norm
 LIMIT = 5.0  # log deviations stay within it, softly
 
 
@@ -72,8 +74,12 @@ class VAENet(nn.Module):
     dtype: Dtype = jnp.float32
 
     def setup(self):
+        # Few groups: one channel a group would take out what a code adds evenly, such as brightness.
+        norm = partial(GroupNorm, GROUPS, dtype=self.dtype)
+
         def blocks(level):
-            return [ResBlock(self.channels[level], scale_shift=True, dtype=self.dtype) for _ in range(self.blocks)]
+            options = {"scale_shift": True, "norm": norm, "dtype": self.dtype}
+            return [ResBlock(self.channels[level], **options) for _ in range(self.blocks)]
 
         def conv(features, size=1, **options):
             return Conv(features, size, padding=(size // 2, size // 2), dtype=self.dtype, **options)
@@ -91,7 +97,7 @@ class VAENet(nn.Module):
         self.prior = {str(g): conv(2 * self.latents[g], kernel_init=zeros) for g in groups}
         self.posterior = {str(g): conv(2 * self.latents[g], 3, kernel_init=zeros) for g in groups}
         self.insert = {str(g): conv(self.channels[g]) for g in groups}
-        self.norm_out = GroupNorm(dtype=self.dtype)
+        self.norm_out = norm()
         self.conv_out = conv(self.out_channels * self.patch**2, 3, kernel_init=zeros)
 
     def encode(self, image: Array, label: Array) -> list[Array]:

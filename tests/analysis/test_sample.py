@@ -1,6 +1,7 @@
 """`python -m analysis.sample` on a finished run, as a user calls it."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -100,5 +101,6 @@ def test_evaluation_writes_a_result_file(run, tmp_path, capsys):
     assert result["family"] == "ddpm" and result["sampling"]["steps"] == 2 and result["parameters"] > 1000
     assert set(result["label_fidelity"]) == set(analysis.load(run).info.classes)
     assert "generated: KID" in capsys.readouterr().out
-    with pytest.raises(UserError, match="at least 10 images"):
-        evaluate.main(["--run", str(run), "--n", "12", "--out", str(tmp_path), "--split", "nowhere"])
+    few = SimpleNamespace(info=SimpleNamespace(name="tiny", sizes={"train": 50, "test": 3}))
+    with pytest.raises(UserError, match="at least 10 images are needed; tiny has train 50, test 3"):
+        evaluate.real_images(few, "test", 12, 0)

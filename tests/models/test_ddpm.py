@@ -122,7 +122,7 @@ def test_golden_values():
     assert got == pytest.approx(GOLDEN, rel=2e-3), got
 
 
-GOLDEN = {"loss": 1.43121, "grad_norm": 0.918885}
+GOLDEN = {"loss": 1.57166, "grad_norm": 0.977028}
 
 
 def test_padding_has_no_weight():
@@ -272,5 +272,6 @@ def test_mistakes_are_named():
 
 
 def test_eight_images_are_reproduced():
-    family = make_family(rate=OVERFIT_RATE, unet__channels=64, unet__blocks=2)
+    noise = {"schedule_options__p_mean": -0.6, "schedule_options__p_std": 1.4}
+    family = make_family(rate=OVERFIT_RATE, unet__channels=64, unet__blocks=2, center="pixels", **noise)
     assert_eight_images_are_reproduced(family, sampler="heun", steps=18)

@@ -50,11 +50,12 @@ def test_the_published_sampler_overshoots_and_ours_does_not(evaluations, end, mo
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_discs_are_found(name):
-    family = make_segmenter(name, rate=optax.cosine_decay_schedule(3e-3, 300), augmentation="dihedral")
+    count = {"flow_seg": 600, "unet_seg": 300}[name]
+    family = make_segmenter(name, rate=optax.cosine_decay_schedule(4e-3, count), channels=(32, 32))
     batch, test = discs(64), discs(32, seed=1)
     state = jax.jit(family.init)(jax.random.key(0), batch)
     step = jax.jit(family.train_step, donate_argnums=0, compiler_options=FAST)
-    for i in range(300):
+    for i in range(count):
         state, _ = step(state, batch, jax.random.fold_in(jax.random.key(1), i))
     values = jax.jit(family.eval_step)(state, test, jax.random.key(2))
     assert float(values["dice"].mean()) > 0.9, values["dice"]
@@ -116,7 +117,10 @@ def test_golden_values(name):
     assert got == pytest.approx(GOLDEN[name], rel=2e-3), got
 
 
-GOLDEN = {"flow_seg": {"loss": 1.0, "grad_norm": 1.0}, "unet_seg": {"loss": 1.0, "grad_norm": 1.0}}
+GOLDEN = {
+    "flow_seg": {"loss": 1.08643, "grad_norm": 0.790061},
+    "unet_seg": {"loss": 1.34804, "grad_norm": 0.544658},
+}
 
 
 def test_mistakes_are_named():
