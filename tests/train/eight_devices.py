@@ -11,7 +11,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from tests.models.helpers import make_batch, make_flow, make_gan, make_vae
+from tests.models.helpers import make_batch, make_family, make_flow, make_gan, make_vae
 
 
 def two_steps(family, devices):
@@ -27,7 +27,7 @@ def two_steps(family, devices):
 
 def main():
     found = {}
-    for name, make in (("flow", make_flow), ("gan", make_gan), ("vae", make_vae)):
+    for name, make in (("ddpm", make_family), ("flow", make_flow), ("gan", make_gan), ("vae", make_vae)):
         family = make(optimizer=optax.sgd, rate=0.01)
         (one, a), (eight, b) = two_steps(family, jax.devices()[:1]), two_steps(family, jax.devices())
         worst = max(np.abs(x - y).max() for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(eight), strict=True))

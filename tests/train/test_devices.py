@@ -32,6 +32,7 @@ def rows(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow  # the quick form, of every family, is in test_families.py
 @pytest.mark.parametrize(
     ("a", "b"),
     [("one", "eight"), ("one", "accumulated"), ("one", "fsdp")],
