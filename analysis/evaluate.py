@@ -9,12 +9,11 @@ import argparse
 import dataclasses
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from analysis.options import add_sampling, sampling_changes
+from analysis.options import add_result, add_sampling, result_path, sampling_changes
 from data import UserError
 from train.cli import guarded
 
@@ -29,10 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     if not hasattr(run.family, "sample"):
         raise UserError(f"{args.run} is a segmenter; use python -m analysis.segment")
     options = run.sample_options(**sampling_changes(args))
-    path = Path(args.out) / (args.study or f"{run.info.name}_{run.info.image_shape[0]}")
-    path = path / f"{args.name or run.folder.resolve().name}.json"
     result = evaluate(run, open_data(run, args.data_dir), options, args.n, args.split, args.seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = result_path(args, run)
     write_json(path, result | {"command": ["python -m analysis.evaluate", *(argv or sys.argv[1:])]})
     for name, words in (("kid", "generated"), ("floor", "real, training split")):
         value = result[name]
@@ -46,15 +43,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m analysis.evaluate", description=__doc__.split("\n\n")[1])
-    parser.add_argument("--run", required=True, help="run directory")
+    add_result(parser)
     parser.add_argument("--n", type=int, default=1000, help="images drawn, and real ones taken at most")
     parser.add_argument("--split", default="test", choices=["val", "test"], help="real images to compare with")
-    parser.add_argument("--out", default="results", help="folder of result files")
-    parser.add_argument("--study", help="subfolder of --out; default: the dataset and its size")
-    parser.add_argument("--name", help="of the result file; default: that of the run")
-    parser.add_argument("--data-dir", help="where the dataset lies now, if not where the run found it")
-    parser.add_argument("--checkpoint", default="", help="latest, best, a step, or a duration kept by the config")
-    parser.add_argument("--seed", type=int, default=0)
     add_sampling(parser)
     args = parser.parse_args(argv)
     if args.n < 10:

@@ -1,6 +1,7 @@
 """Command-line options that change how a run is sampled; each is a field of some family's `config.sample`."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 FIELDS = {
@@ -14,6 +15,24 @@ FIELDS = {
     "truncation": (float, "of a GAN: z is drawn within so many standard deviations"),
     "postprocess": (str, "none or bilateral_sharpen"),
 }
+
+
+def add_result(parser: argparse.ArgumentParser) -> None:
+    """Adds what every command has that opens a run with its data and writes a result file."""
+    parser.add_argument("--run", required=True, help="run directory")
+    parser.add_argument("--out", default="results", help="folder of result files")
+    parser.add_argument("--study", help="subfolder of --out; default: the dataset and its size")
+    parser.add_argument("--name", help="of the result file; default: that of the run")
+    parser.add_argument("--data-dir", help="where the dataset lies now, if not where the run found it")
+    parser.add_argument("--checkpoint", default="", help="latest, best, a step, or a duration kept by the config")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def result_path(args: argparse.Namespace, run, ending: str = "") -> Path:
+    """OUT/STUDY/NAME.json; its folder is made."""
+    folder = Path(args.out) / (args.study or f"{run.info.name}_{run.info.image_shape[0]}{ending}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{args.name or run.folder.resolve().name}.json"
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:

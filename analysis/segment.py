@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.options import add_result, result_path
 from analysis.seg_metrics import (
     bootstrap,
     energy_distance,
@@ -44,9 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         "ids": ids.tolist(), "device": device_name(), "git": git_revision(),
         "command": ["python -m analysis.segment", *(argv or sys.argv[1:])],
     }  # fmt: skip
-    path = Path(args.out) / (args.study or f"{run.info.name}_{run.info.image_shape[0]}_seg")
-    path = path / f"{args.name or run.folder.resolve().name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = result_path(args, run, "_seg")
     write_json(path, result)
     draw_cases(images, truths, sdf, np.asarray(result["images"]["dice"]), path.with_suffix(".png"))
     for name in SCORES:
@@ -58,14 +57,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m analysis.segment", description=__doc__.split("\n\n")[1])
-    parser.add_argument("--run", required=True, help="run directory of a segmenter")
+    add_result(parser)
     parser.add_argument("--split", default="test", help="train, val or test")
-    parser.add_argument("--out", default="results", help="folder of result files")
-    parser.add_argument("--study", help="subfolder of --out; default: the dataset and its size")
-    parser.add_argument("--name", help="of the result file; default: that of the run")
-    parser.add_argument("--data-dir", help="where the dataset lies now, if not where the run found it")
-    parser.add_argument("--checkpoint", default="", help="latest, best, a step, or a duration kept by the config")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=16, help="images at once; no number depends on it")
     parser.add_argument("--sampler", help="of a flow: euler, midpoint, heun, rk4, adaptive, flowsdf")
     parser.add_argument("--steps", type=int, help="steps of the solver")

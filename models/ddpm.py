@@ -60,12 +60,10 @@ class DDPM:
         """One optimiser step on the whole batch.
 
         Returns:
-          (state, scalars [] : loss, grad_norm and the loss by noise level).
+          (state, scalars []: loss, grad_norm, and vlb_step where the variance is learned).
         """
         batch = self._draw(batch, key, training=True)
-        grads, sums = self.updater.gradient(state, "net", self._loss, batch)
-        state, norms = self.updater.apply(state, "net", grads, batch["image"].shape[0])
-        return state.replace(step=state.step + 1), sums | norms
+        return self.updater.step(state, "net", self._loss, batch)
 
     def eval_step(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
         """{"loss": [b]} of the averaged weights, without dropout or hidden labels."""

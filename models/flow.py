@@ -67,9 +67,7 @@ class Flow:
     def train_step(self, state: State, batch: Batch, key: jax.Array):
         """One optimiser step on the whole batch; (state, scalars [])."""
         batch = self._draw(batch, key, training=True)
-        grads, sums = self.updater.gradient(state, "net", self._loss, batch)
-        state, norms = self.updater.apply(state, "net", grads, batch["image"].shape[0])
-        return state.replace(step=state.step + 1), sums | norms
+        return self.updater.step(state, "net", self._loss, batch)
 
     def eval_step(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
         """{"loss": [b]} of the averaged weights, without dropout, hidden labels or coupling."""

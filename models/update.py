@@ -70,6 +70,12 @@ class Updater:
             extra=extra,
         )
 
+    def step(self, state: State, name: str, loss: LossFn, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
+        """The whole step of a family with one network: (state, {name: weighted mean} and the gradient's norm)."""
+        grads, sums = self.gradient(state, name, loss, batch)
+        state, norms = self.apply(state, name, grads, batch["weight"].shape[0])
+        return state.replace(step=state.step + 1), sums | norms
+
     def gradient(self, state: State, name: str, loss: LossFn, batch: Batch):
         """Gradient of the weighted mean loss over the whole batch.
 

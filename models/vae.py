@@ -63,9 +63,7 @@ class VAE:
         noise = self._noise(example_keys(key, batch["id"]))
         beta = self.beta * jnp.minimum(1.0, (state.step + 1) / max(self.warmup, 1))
         beta = jnp.broadcast_to(beta, batch["weight"].shape)
-        grads, sums = self.updater.gradient(state, "net", self._loss, batch | {"noise": noise, "beta": beta})
-        state, norms = self.updater.apply(state, "net", grads, batch["image"].shape[0])
-        return state.replace(step=state.step + 1), sums | norms
+        return self.updater.step(state, "net", self._loss, batch | {"noise": noise, "beta": beta})
 
     def eval_step(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
         """Per example [b], of the averaged weights, bits/dim: loss (the negative ELBO), reconstruction, kl_0 ..."""

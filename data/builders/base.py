@@ -7,6 +7,7 @@ tfds' ShardBasedBuilder is used, not GeneratorBasedBuilder: the latter keeps a g
 shuffle and needs TensorFlow beyond that; order does not matter here, batches are shuffled by grain.
 """
 
+import abc
 import contextlib
 import dataclasses
 import io
@@ -99,9 +100,9 @@ class Records(tfds.core.ShardBasedBuilder, skip_registration=True):
         self.source = self.scan()
         super().__init__(data_dir=data_dir, file_format="array_record")
 
+    @abc.abstractmethod
     def scan(self) -> Source:
         """Looks at the source without reading images; fills `self.examples` if they are files."""
-        raise NotImplementedError
 
     def read(self, split: str) -> Iterable[dict]:
         """Yields the records of a split."""
