@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{words}: KID {value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}], n = {value['n']}")
     for name, rows in result["label_fidelity"].items():
         words = [f"{kind} {row['auroc']:.3f}" for kind, row in rows.items() if row]
-        print(f"{name}: AUROC of a classifier on {', '.join(words)}")
+        print(f"{name}: AUROC of a classifier on {', '.join(words)}" if words else f"{name}: too few cases")
     print(path)
     return 0
 
