@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -52,6 +53,14 @@ def test_the_second_time_it_is_only_opened(tmp_path):
     assert time.perf_counter() - start < 0.5
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*")} == before
     assert again.info == first.info
+
+
+def test_nothing_is_left_in_the_temporary_directory(tmp_path, monkeypatch):
+    source, temporary = folder(tmp_path / "mine"), tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    opened(tmp_path, "folder", source)
+    assert not list(temporary.iterdir())
 
 
 def test_opening_imports_neither_tfds_nor_tensorflow_nor_jax(tmp_path):
