@@ -64,7 +64,7 @@ def _of_column(score: np.ndarray, label: np.ndarray) -> dict[str, Any] | None:
 def train_classifier(images: np.ndarray, labels: np.ndarray, seed: int):
     """A function of stored images [n, h, w, c] that gives logits [n, classes]."""
     net = Classifier(labels.shape[1])
-    params = net.init(jax.random.key(seed), jnp.asarray(to_float(images[:1])))
+    params = jax.jit(net.init)(jax.random.key(seed), jnp.asarray(to_float(images[:1])))
     steps = EPOCHS * max(len(images) // BATCH, 1)
     tx = optax.adamw(optax.cosine_decay_schedule(2e-3, steps), weight_decay=1e-2)
 

@@ -37,19 +37,20 @@ def _border_scores(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
 
 
 def energy_distance(samples: np.ndarray, truths: np.ndarray) -> float:
-    """Generalised energy distance squared, 2 E d(s, y) - E d(s, s') - E d(y, y'), with d = 1 - IoU (Kohl et al. 2018).
+    """Generalised energy distance squared, 2 E d(s, y) - E d(s, s') - E d(y, y'), d = mean_distance (Kohl et al. 2018).
 
     Args:
       samples: [n, h, w] (bool), truths: [r, h, w] (bool), one of each rater.
     """
-
-    def mean_distance(a, b):
-        a, b = (m.reshape(len(m), -1).astype(np.float64) for m in (a, b))
-        both = a @ b.T
-        either = a.sum(1)[:, None] + b.sum(1)[None] - both
-        return float(np.mean(1.0 - np.where(either > 0, both / np.maximum(either, 1), 1.0)))
-
     return 2 * mean_distance(samples, truths) - mean_distance(samples, samples) - mean_distance(truths, truths)
+
+
+def mean_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean 1 - IoU over all pairs of masks [n, h, w] and [m, h, w] (bool); two empty masks are equal."""
+    a, b = (m.reshape(len(m), -1).astype(np.float64) for m in (a, b))
+    both = a @ b.T
+    either = a.sum(1)[:, None] + b.sum(1)[None] - both
+    return float(np.mean(1.0 - np.where(either > 0, both / np.maximum(either, 1), 1.0)))
 
 
 def expected_calibration_error(probability: np.ndarray, true: np.ndarray, bins: int = 10) -> float:

@@ -18,6 +18,7 @@ from analysis.seg_metrics import (
     energy_distance,
     expected_calibration_error,
     mask_scores,
+    mean_distance,
     risk_coverage,
 )
 from data import UserError
@@ -38,8 +39,8 @@ def main(argv: list[str] | None = None) -> int:
         raise UserError(f"{args.run} is no segmenter; use python -m analysis.sample or python -m analysis.evaluate")
     options = run.sample_options(sampler=args.sampler, steps=args.steps, ensemble=args.ensemble)
     dataset = open_data(run, args.data_dir)
-    images, truths, sdf, ids = predict(run, dataset, args.split, options, args.seed, args.batch)
-    result = score(sdf, truths) | {
+    images, truths, raters, sdf, ids = predict(run, dataset, args.split, options, args.seed, args.batch)
+    result = score(sdf, truths, raters) | {
         "run": run.folder.resolve().name, "family": run.config.model.family, "dataset": run.info.name,
         "split": args.split, "step": run.step, "parameters": run.parameters, "sampling": options | {"seed": args.seed},
         "ids": ids.tolist(), "device": device_name(), "git": git_revision(),
@@ -67,7 +68,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def predict(run, dataset, split: str, options: dict[str, Any], seed: int, batch_size: int):
-    """(images [n, h, w, c], true masks [n, h, w] (bool), SDF samples [n, k, h, w], ids [n]) of a split."""
+    """Of a split: images [n, h, w, c], true masks [n, h, w], each rater's [n, r, h, w], SDFs [n, k, h, w], ids [n]."""
     import jax
 
     from models.cpu import jit
@@ -84,22 +85,31 @@ def predict(run, dataset, split: str, options: dict[str, Any], seed: int, batch_
             raise UserError(f"segmenting: {error}") from error
         real = batch["weight"] > 0
         truth = batch["mask"][..., run.family.channel] > 0.5
-        parts.append([a[real] for a in (batch["image"], truth, sdf, batch["id"])])
+        raters = batch["masks"][..., run.family.channel] > 0.5 if "masks" in batch else truth[:, None]
+        parts.append([a[real] for a in (batch["image"], truth, raters, sdf, batch["id"])])
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
-def score(sdf: np.ndarray, truths: np.ndarray) -> dict[str, Any]:
-    """Scores of the mean SDF's mask and of the ensemble, with each image's own."""
+def score(sdf: np.ndarray, truths: np.ndarray, raters: np.ndarray) -> dict[str, Any]:
+    """Scores of the mean SDF's mask and of the ensemble, with each image's own.
+
+    Args:
+      sdf: [n, k, h, w] samples.
+      truths: [n, h, w] (bool), what at least half of the raters drew.
+      raters: [n, r, h, w] (bool), what each of them drew; the energy distance is to these.
+    """
     samples, mean = sdf <= 0, sdf.mean(1)
     rows = [mask_scores(m <= 0, t) for m, t in zip(mean, truths, strict=True)]
     images = {name: [row[name] for row in rows] for name in SCORES}
     result = {name: _with_interval(images[name]) for name in SCORES} | {"n": len(rows)}
-    images["energy"] = [energy_distance(s, t[None]) for s, t in zip(samples, truths, strict=True)]
-    result["energy"] = _with_interval(images["energy"])
+    images["energy"] = [energy_distance(s, r) for s, r in zip(samples, raters, strict=True)]
+    result |= {"energy": _with_interval(images["energy"]), "raters": raters.shape[1]}
     if sdf.shape[1] == 1:
         return result | {"uncertainty": None, "images": images}
     probability = samples.mean(1)
     images["deviation"] = sdf.std(1).mean((1, 2)).tolist()
+    images["pairwise"] = [_of_different(s) for s in samples]
+    result["pairwise"] = _with_interval(images["pairwise"])
     risk = 1.0 - np.asarray(images["dice"])
     curve, area = risk_coverage(np.asarray(images["deviation"]), risk)
     spread = np.std(images["deviation"]) * np.std(risk)
@@ -110,6 +120,12 @@ def score(sdf: np.ndarray, truths: np.ndarray) -> dict[str, Any]:
         "area_under_risk_coverage": area,
     }
     return result | {"images": images}
+
+
+def _of_different(samples: np.ndarray) -> float:
+    """Mean 1 - IoU of two different samples of [k, h, w]."""
+    k = len(samples)
+    return mean_distance(samples, samples) * k / (k - 1)
 
 
 def _with_interval(values) -> dict[str, float]:

@@ -3,8 +3,8 @@
     python -m train --config configs/vae_cxr.py                              the embedded phantom
     python -m train --config configs/vae_cxr.py:nih --config.data.dir=PATH   NIH ChestX-ray14
 
-Other presets: flat (one group of latents), folder, medmnist, chexpert (datasets), smoke (a minute, to see that all
-works). They combine by comma.
+Other presets: flat (one group of latents), autoencoder, denoising, adversarial (other objectives), folder, medmnist,
+chexpert (datasets), smoke (a minute, to see that all works). They combine by comma.
 """
 
 from configs.base import Config, finish, get_base, get_optimizer, shrink
@@ -20,12 +20,14 @@ def get_config(arg: str | None = None) -> Config:
     config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
     config.train.batch_size, config.train.duration = 16, "3000 steps"
     config.eval.every, config.eval.preview_every = "500 steps", "1000 steps"
-    return finish(config, arg, {"smoke": smoke, "flat": flat})
+    return finish(config, arg, PRESETS)
 
 
 def get_model() -> Config:
     model = Config()
     model.family = "vae"
+    model.objective = "elbo"  # or autoencoder (no KL), denoising (the same, of a noisy image), adversarial (VAE-GAN)
+    model.corruption = 0.25  # denoising: deviation of the noise on images in [-1, 1]
     model.likelihood = "logistic"  # of a stored pixel: logistic, gaussian; mean and scale are learned
     model.beta = 1.0  # weight of the KL terms; 1 is the ELBO
     model.warmup = 300  # steps over which beta rises from 0
@@ -35,7 +37,23 @@ def get_model() -> Config:
     model.blocks = 1  # residual blocks a level, in the encoder and in the decoder
     model.patch = 4  # space-to-depth factor of the first layer, depth-to-space factor of the last
     model.embedding = 128  # size of the label's embedding
+    model.discriminator = get_discriminator()
     return model
+
+
+def get_discriminator() -> Config:
+    """Of the adversarial objective; as in configs/gan_cxr.py."""
+    judge = Config()
+    judge.weight = 0.01  # of the game, beside the bound in bits/dim
+    judge.loss = "relativistic"  # nonsaturating, hinge, wasserstein, relativistic
+    judge.r1 = 1.0  # gamma of the penalty on D's gradient at real images
+    judge.r2 = 1.0  # the same at decoded images
+    judge.interpolated = 0.0  # weight of WGAN-GP's penalty
+    judge.penalty_every = 1  # steps between two penalties, each then so many times as large
+    judge.channels = (128, 96, 64)  # of each level, from 4 x 4 upwards
+    judge.blocks = 1  # residual blocks a level
+    judge.patch = 4  # space-to-depth factor of D's start
+    return judge
 
 
 def get_sample() -> Config:
@@ -43,6 +61,25 @@ def get_sample() -> Config:
     sample.temperature = 1.0  # factor on the prior's deviations; below 1 is safer, less varied
     sample.postprocess = "none"  # none, or bilateral_sharpen
     return sample
+
+
+def autoencoder(config: Config) -> None:
+    """Codes are points, and only the reconstruction counts."""
+    config.model.objective = "autoencoder"
+
+
+def denoising(config: Config) -> None:
+    """An autoencoder that is shown a noisy image."""
+    config.model.objective = "denoising"
+
+
+def adversarial(config: Config) -> None:
+    """VAE-GAN: a discriminator judges what is decoded."""
+    config.model.objective = "adversarial"
+    optim = get_optimizer()
+    optim.name, optim.learning_rate, optim.b1, optim.b2 = "adam", 2e-4, 0.0, 0.99
+    optim.warmup, optim.clip = "0 steps", 0.0
+    config.optim.discriminator = optim
 
 
 def flat(config: Config) -> None:
@@ -54,3 +91,7 @@ def smoke(config: Config) -> None:
     """The whole path in a minute."""
     shrink(config)
     config.model.channels, config.model.latents = (32, 32), config.model.latents[:2]
+    config.model.discriminator.channels = (32, 32)
+
+
+PRESETS = {"smoke": smoke, "flat": flat, "autoencoder": autoencoder, "denoising": denoising, "adversarial": adversarial}

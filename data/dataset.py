@@ -20,7 +20,8 @@ class Dataset:
 
     A batch is a dict of numpy arrays: image float32 [b, h, w, c] in [-1, 1]; label float32 [b, k]
     (columns: info.labels; -1 is the null); id int32 [b]; weight float32 [b]; where the source has them,
-    mask float32 [b, h, w, m], attributes float32 [b, a] (info.recorded) and factors float32 [b, f].
+    mask float32 [b, h, w, m] (of several raters, what at least half of them drew, and beside it masks
+    [b, r, h, w, m], one of each), attributes float32 [b, a] (info.recorded) and factors float32 [b, f].
     `id` counts the images of train, then val, then test; it is an example's index for good.
     """
 
@@ -34,7 +35,7 @@ class Dataset:
 
         image uint8 or uint16 [n, h, w, c]; label [n, k]; id int32 [n]; key bytes [n] (the image's name in
         its source); patient int32 [n] (a running number within the split, -1: not named); and mask uint8
-        {0, 1}, attributes, factors where there are.
+        {0, 1}, masks, attributes, factors where there are.
 
         Raises:
             UserError: an unknown or empty split, or a damaged cache.
@@ -162,8 +163,9 @@ def _batch(
         "id": arrays["id"][index],
         "weight": np.ones(len(index), np.float32),
     }
-    if "mask" in arrays:
-        batch["mask"] = _flip(_rows(arrays["mask"], index), flipped).astype(np.float32)
+    for name in ("mask", "masks"):
+        if name in arrays:
+            batch[name] = _flip(_rows(arrays[name], index), flipped).astype(np.float32)
     return batch | {name: arrays[name][index] for name in ("attributes", "factors") if name in arrays}
 
 
@@ -176,6 +178,7 @@ def _rows(array: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 
 def _flip(rows: np.ndarray, flipped: np.ndarray | None) -> np.ndarray:
+    """Left and right exchanged, [b, ..., h, w, c], where `flipped`."""
     if flipped is not None:
-        rows[flipped] = rows[flipped, :, ::-1]
+        rows[flipped] = rows[flipped, ..., ::-1, :]
     return rows

@@ -65,7 +65,7 @@ def _info(source, options: DataOptions, view, moments, sizes, patients, skipped:
         exclusive=source.exclusive,
         attributes=tuple(options.attributes),
         mask_channels=source.mask_channels,
-        raters=1 if source.mask_channels else 0,
+        raters=source.raters if source.mask_channels else 0,
         factors=source.factors,
         sizes=sizes,
         patients=patients if source.has_patients else None,
@@ -122,7 +122,7 @@ _NONE = np.zeros(0, np.float32)
 
 
 def _decoded(records, source, options: DataOptions, view: View, advance: Callable) -> Iterator[list]:
-    """Chunks of (record, image, mask), or None for an image that is skipped."""
+    """Chunks of (record, image, masks), or None for an image that is skipped."""
 
     def decode(record: dict):
         try:
@@ -143,21 +143,26 @@ def _decoded(records, source, options: DataOptions, view: View, advance: Callabl
 
 
 def _decode(record: dict, source, options: DataOptions) -> tuple[np.ndarray, np.ndarray | None]:
-    """Image [s, s, c] as stored, mask uint8 [s, s, m] or None."""
-    name, mask = record["key"].decode(), record.get("mask")
+    """Image [s, s, c] as stored, masks uint8 [r, s, s, m] of r raters, or None."""
+    name, masks = record["key"].decode(), []
     if source.array_shape:
         pixels = images.check(record["image"], name)
+        if source.mask_channels:
+            masks = [record["mask"]]
     else:
         pixels = images.decode(record["image"], name, options.bits)
-        mask = None if mask is None else images.decode_mask(mask, f"the mask of {name}")
-    if mask is not None and mask.shape[:2] != pixels.shape[:2]:
-        raise CorruptImage(
-            f"{name} is {pixels.shape[1]}x{pixels.shape[0]} pixels but its mask is "
-            f"{mask.shape[1]}x{mask.shape[0]}: "
-            'correct the mask, or set data.on_error="skip" to leave such images out.'
-        )
+        if source.mask_channels:
+            drawn = [record["mask"]] if source.raters == 1 else record["mask"]
+            masks = [images.decode_mask(mask, f"the mask of {name}") for mask in drawn]
+    for mask in masks:
+        if mask.shape[:2] != pixels.shape[:2]:
+            raise CorruptImage(
+                f"{name} is {pixels.shape[1]}x{pixels.shape[0]} pixels but its mask is "
+                f"{mask.shape[1]}x{mask.shape[0]}: "
+                'correct the mask, or set data.on_error="skip" to leave such images out.'
+            )
     image = images.to_size(pixels, options, name)
-    return image, None if mask is None else images.mask_to_size(mask, options)
+    return image, np.stack([images.mask_to_size(mask, options) for mask in masks]) if masks else None
 
 
 class _Writer:
@@ -168,9 +173,12 @@ class _Writer:
         size, stored = options.image_size, ranges.DTYPES[options.bits]
         self._folder, self._view, self._numbers = folder, view, numbers
         self._image = NpyWriter(folder / "image.npy", (size, size, options.channels), stored)
-        self._mask = None
+        self._mask = self._masks = None
         if source.mask_channels:
-            self._mask = NpyWriter(folder / "mask.npy", (size, size, len(source.mask_channels)), np.uint8)
+            shape = (size, size, len(source.mask_channels))
+            self._mask = NpyWriter(folder / "mask.npy", shape, np.uint8)
+            if source.raters > 1:
+                self._masks = NpyWriter(folder / "masks.npy", (source.raters, *shape), np.uint8)
         self._small = {"label": [], "key": [], "patient": []}
         self._small |= {name: [] for name in ("attributes", "factors") if getattr(source, name)}
         self.rows = self.patients = 0
@@ -183,7 +191,10 @@ class _Writer:
         if moments:
             moments.add(stacked)
         if self._mask:
-            self._mask.append(np.stack([mask for _, _, mask in decoded]))
+            masks = np.stack([masks for _, _, masks in decoded])
+            self._mask.append(consensus(masks))
+            if self._masks:
+                self._masks.append(masks)
         for record, _, _ in decoded:
             for name, rows in self._small.items():
                 rows.append(self._view.label(record) if name == "label" else record[name])
@@ -194,8 +205,9 @@ class _Writer:
 
     def __exit__(self, kind, *_) -> None:
         self._image.close()
-        if self._mask:
-            self._mask.close()
+        for writer in (self._mask, self._masks):
+            if writer:
+                writer.close()
         if kind or not self.rows:
             return
         # A running number in place of the patient's hash: enough to group by, nothing to look up.
@@ -206,6 +218,11 @@ class _Writer:
         np.save(self._folder / "key.npy", np.array(self._small.pop("key"), np.bytes_))
         for name, rows in self._small.items():
             np.save(self._folder / f"{name}.npy", np.stack(rows))
+
+
+def consensus(masks: np.ndarray) -> np.ndarray:
+    """[n, r, ...] in {0, 1} of r raters -> [n, ...]: what at least half of them drew."""
+    return (2 * masks.sum(1, dtype=np.uint16) >= masks.shape[1]).astype(np.uint8)
 
 
 def check_sizes(sizes: dict[str, int], skipped: int, options: DataOptions) -> None:

@@ -5,6 +5,7 @@ Every loss is written to be minimised. Sources: nonsaturating, Goodfellow et al.
 (R3GAN, eq. 2). Penalties: r1 and r2, Mescheder et al. 2018, eq. 9 and 10; interpolated, Gulrajani et al. 2017, eq. 3.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import jax
@@ -64,3 +65,63 @@ def interpolated(critic: Critic, real: jax.Array, fake: jax.Array, u: jax.Array)
     u = u[:, None, None, None]
     squared = slope(critic, u * real + (1.0 - u) * fake)
     return jnp.square(jnp.sqrt(squared + 1e-12) - 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Game:
+    """What both players are told: a loss and the penalties of D.
+
+    Attributes:
+      loss: name of the adversarial loss.
+      r1, r2: weight gamma of the zero-centred penalties on real and on generated images.
+      interpolated: weight of WGAN-GP's penalty.
+      penalty_every: the penalties are taken every so many steps, times as much.
+    """
+
+    loss: str
+    r1: float = 0.0
+    r2: float = 0.0
+    interpolated: float = 0.0
+    penalty_every: int = 1
+
+    def __post_init__(self):
+        if self.loss not in LOSSES:
+            raise ValueError(f"model.loss {self.loss!r} is unknown; choose one of {', '.join(LOSSES)}")
+
+    def due(self, step: jax.Array) -> jax.Array:
+        """Whether D is penalised on this step."""
+        return step % self.penalty_every == 0
+
+    def penalties(self, critic: Critic, real: jax.Array, fake: jax.Array, u: jax.Array, due: jax.Array):
+        """Penalty of D [b], and |grad D|^2 of real and generated images [b], zeros on the steps that take none."""
+        zero = jnp.zeros(real.shape[0])
+
+        def taken():
+            penalty, slopes = zero, {"slope_real": zero, "slope_fake": zero}
+            for name, gamma, x in (("slope_real", self.r1, real), ("slope_fake", self.r2, fake)):
+                if gamma:
+                    slopes[name] = slope(critic, x)
+                    penalty += zero_centred(slopes[name], gamma)
+            if self.interpolated:
+                penalty += self.interpolated * interpolated(critic, real, fake, u)
+            return jax.tree.map(lambda a: a * self.penalty_every, (penalty, slopes))
+
+        if not (self.r1 or self.r2 or self.interpolated):
+            return zero, {}
+        if self.penalty_every == 1:
+            return taken()
+        return jax.lax.cond(due, taken, lambda: (zero, {"slope_real": zero, "slope_fake": zero}))
+
+    def accuracies(self, real: jax.Array, fake: jax.Array) -> dict[str, jax.Array]:
+        """Share [b] of real and of generated images that D gets right.
+
+        Where a logit has no zero of its own, right is a real image above the generated one beside it.
+        """
+        if self.loss in HAS_ZERO:
+            return {"d_real": (real > 0).astype(jnp.float32), "d_fake": (fake < 0).astype(jnp.float32)}
+        right = (real > fake).astype(jnp.float32)
+        return {"d_real": right, "d_fake": right}
+
+    def signs(self, real: jax.Array, fake: jax.Array) -> jax.Array:
+        """[b] whose mean is r_t: the sign of D(real), or of D(real) - D(fake) where D has no zero of its own."""
+        return jnp.sign(real if self.loss in HAS_ZERO else real - fake)

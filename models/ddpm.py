@@ -19,8 +19,6 @@ from models.state import State
 from models.update import Updater, even_draws, example_keys
 from models.weights import WEIGHTS, loss_weight
 
-NETWORKS = ("net",)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DDPM:
@@ -194,6 +192,11 @@ class SampleOptions:
             auto = "learned" if denoiser.learned_variance else "small"
             return {"variance": auto if self.variance == "auto" else self.variance}
         return {}
+
+
+def networks(options: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the networks that need an optimiser, for `config.model`."""
+    return ("net",)
 
 
 def build(options: dict[str, Any], setting: Setting, updater: Updater) -> DDPM:

@@ -68,13 +68,13 @@ class Segmenter(Protocol):
     def predict(self, state: State, image: jax.Array, keys: jax.Array, **options) -> jax.Array: ...
 
 
-# Each module offers NETWORKS, the names that need an optimiser, and build(options, setting, updater).
+# Each module offers networks(options), the names that need an optimiser, and build(options, setting, updater).
 FAMILIES = {name: f"models.{name}" for name in ("ddpm", "flow", "gan", "vae", "flow_seg", "unet_seg")}
 
 
-def networks(name: str) -> tuple[str, ...]:
-    """Names of the networks of the family `name`; each has its optimiser in the config."""
-    return _module(name).NETWORKS
+def networks(name: str, options: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the networks of the family `name` with these options; each has its optimiser in the config."""
+    return _module(name).networks(options)
 
 
 def build(name: str, options: dict[str, Any], setting: Setting, updater: Updater) -> Family:

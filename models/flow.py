@@ -22,8 +22,6 @@ from models.pixels import PixelScale, dequantise, pixel_scale
 from models.state import State
 from models.update import Updater, even_draws, example_keys
 
-NETWORKS = ("net",)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Flow:
@@ -192,6 +190,11 @@ class SampleOptions:
     guidance_low: float = 0.0
     guidance_high: float = 1.0
     tolerance: float = 1e-4
+
+
+def networks(options: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the networks that need an optimiser, for `config.model`."""
+    return ("net",)
 
 
 def build(options: dict[str, Any], setting: Setting, updater: Updater) -> Flow:

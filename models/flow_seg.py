@@ -23,7 +23,6 @@ from models.seg_net import SegNet
 from models.state import State
 from models.update import Updater, even_draws, example_keys
 
-NETWORKS = ("net",)
 AUGMENTATIONS = ("none", "dihedral")
 
 
@@ -126,9 +125,14 @@ class FlowSeg:
         return field
 
     def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
-        """Adds each example's SDF, noise and time, from its own key."""
-        keys = jax.vmap(lambda k: jax.random.split(k, 4))(example_keys(key, batch["id"]))
-        image, mask = self.pixels.to_network(batch["image"]), batch["mask"][..., self.channel : self.channel + 1]
+        """Adds each example's SDF, noise and time, from its own key.
+
+        Of several raters' masks it takes one at random, so that samples cover the raters' disagreement.
+        """
+        root = example_keys(key, batch["id"])
+        keys = jax.vmap(lambda k: jax.random.split(k, 4))(root)
+        image, mask = self.pixels.to_network(batch["image"]), one_rater(batch, root)
+        mask = mask[..., self.channel : self.channel + 1]
         if training and self.augmentation == "dihedral":
             image, mask = jax.vmap(dihedral)((image, mask), keys[:, 2])
         u = jax.vmap(jax.random.uniform)(keys[:, 0]) if training else even_draws(batch["id"])
@@ -146,6 +150,15 @@ class FlowSeg:
         x = alpha * sdf + sigma * eps
         velocity = self.net.apply({"params": params}, x, 1000.0 * t, batch["z"], batch.get("dropout"))
         return jnp.mean(jnp.square(velocity - (alpha_rate * sdf + sigma_rate * eps)), (1, 2, 3)), {}
+
+
+def one_rater(batch: Batch, keys: jax.Array) -> jax.Array:
+    """Masks [b, h, w, m], each of a rater drawn by its key; where only one drew, that one's."""
+    if "masks" not in batch:
+        return batch["mask"]
+    count = batch["masks"].shape[1]
+    which = jax.vmap(lambda k: jax.random.randint(jax.random.fold_in(k, 4), (), 0, count))(keys)
+    return jax.vmap(lambda masks, i: masks[i])(batch["masks"], which)
 
 
 def dice(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -189,6 +202,11 @@ def build_net(options: dict[str, Any], setting: Setting) -> SegNet:
     if height % net.stride or width % net.stride:
         raise ValueError(f"image of {height} x {width} px: the network needs multiples of {net.stride}")
     return net
+
+
+def networks(options: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the networks that need an optimiser, for `config.model`."""
+    return ("net",)
 
 
 def build(options: dict[str, Any], setting: Setting, updater: Updater) -> FlowSeg:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from models import adversarial
+from models.adversarial import Game
 from models.augment import Adaptive, augment
 from models.family import Batch, Setting
 from models.gan_nets import Discriminator, Generator, check_levels
@@ -18,7 +19,6 @@ from models.pixels import PixelScale, pixel_scale
 from models.state import State
 from models.update import Updater, example_keys
 
-NETWORKS = ("generator", "discriminator")
 AUGMENTATIONS = ("none", "fixed", "adaptive")
 COLLAPSE = 0.3  # share of the real images' diversity below which the generator is said to collapse
 
@@ -32,10 +32,7 @@ class GAN:
       pixels: scale of the pixels; a GAN's is that of [-1, 1] itself.
       updater: optimisers and moving average.
       latent: size of z.
-      loss: name of the adversarial loss (models/adversarial.py).
-      r1, r2: weight gamma of the zero-centred penalties on real and on generated images.
-      interpolated: weight of WGAN-GP's penalty.
-      penalty_every: the penalties are taken every so many steps, times as much.
+      game: loss and penalties of the two.
       augmentation: none, fixed (p stays) or adaptive.
       probability: p at the start.
       adaptive: how p moves.
@@ -46,11 +43,7 @@ class GAN:
     pixels: PixelScale
     updater: Updater
     latent: int
-    loss: str
-    r1: float
-    r2: float
-    interpolated: float
-    penalty_every: int
+    game: Game
     augmentation: str
     probability: float
     adaptive: Adaptive
@@ -91,8 +84,8 @@ class GAN:
         fake = self._generate(state.sampling_params("generator"), batch["z"], batch["label"])
         real, _ = self._judge(state.params["discriminator"], batch["image"], batch["label"])
         fake, _ = self._judge(state.params["discriminator"], fake, batch["label"])
-        loss = adversarial.generator_loss(self.loss, real, fake)
-        return {"loss": loss} | self._accuracies(real, fake)
+        loss = adversarial.generator_loss(self.game.loss, real, fake)
+        return {"loss": loss} | self.game.accuracies(real, fake)
 
     def sample(self, state: State, keys: jax.Array, label: jax.Array, **options) -> jax.Array:
         """Images [b, h, w, c] in [-1, 1] of the averaged generator.
@@ -125,7 +118,7 @@ class GAN:
         ]
 
     def _step_d(self, state: State, batch: Batch):
-        due, generator = state.step % self.penalty_every == 0, state.params["generator"]
+        due, generator = self.game.due(state.step), state.params["generator"]
 
         def loss(params, part):
             return self._discriminator_loss(params, generator, part, due)
@@ -178,12 +171,12 @@ class GAN:
         fake = self._seen(fake, keys[:, 1], part["p"])
         critic = lambda x: self._judge(params, x, label)[0]  # noqa: E731
         (d_real, features_real), (d_fake, features_fake) = (self._judge(params, x, label) for x in (real, fake))
-        loss = adversarial.discriminator_loss(self.loss, d_real, d_fake)
-        penalty, slopes = self._penalties(critic, real, fake, part["u"], due)
-        r = jnp.sign(d_real if self.loss in adversarial.HAS_ZERO else d_real - d_fake)
+        loss = adversarial.discriminator_loss(self.game.loss, d_real, d_fake)
+        penalty, slopes = self.game.penalties(critic, real, fake, part["u"], due)
         features = {"spread_real": features_real, "spread_fake": features_fake}
         spreads = {name: spread(value, part["weight"]) for name, value in features.items()}
-        return loss + penalty, self._accuracies(d_real, d_fake) | {"r_t": r} | slopes | spreads
+        signs = {"r_t": self.game.signs(d_real, d_fake)}
+        return loss + penalty, self.game.accuracies(d_real, d_fake) | signs | slopes | spreads
 
     def _generator_loss(self, params, discriminator, part: Batch):
         """Per-example loss of G [b]."""
@@ -192,39 +185,9 @@ class GAN:
         fake = self._seen(self._generate(params, part["z"], label), keys[:, 1], part["p"])
         d_fake, _ = self._judge(discriminator, fake, label)
         d_real = jnp.zeros_like(d_fake)
-        if self.loss == "relativistic":
+        if self.game.loss == "relativistic":
             d_real, _ = self._judge(discriminator, self._seen(part["image"], keys[:, 0], part["p"]), label)
-        return adversarial.generator_loss(self.loss, d_real, d_fake)
-
-    def _penalties(self, critic, real, fake, u, due):
-        """Penalty of D [b], and |grad D|^2 of real and generated images [b], zeros on the steps that take none."""
-        zero = jnp.zeros(real.shape[0])
-
-        def taken():
-            penalty, slopes = zero, {"slope_real": zero, "slope_fake": zero}
-            for name, gamma, x in (("slope_real", self.r1, real), ("slope_fake", self.r2, fake)):
-                if gamma:
-                    slopes[name] = adversarial.slope(critic, x)
-                    penalty += adversarial.zero_centred(slopes[name], gamma)
-            if self.interpolated:
-                penalty += self.interpolated * adversarial.interpolated(critic, real, fake, u)
-            return jax.tree.map(lambda a: a * self.penalty_every, (penalty, slopes))
-
-        if not (self.r1 or self.r2 or self.interpolated):
-            return zero, {}
-        if self.penalty_every == 1:
-            return taken()
-        return jax.lax.cond(due, taken, lambda: (zero, {"slope_real": zero, "slope_fake": zero}))
-
-    def _accuracies(self, real: jax.Array, fake: jax.Array) -> dict[str, jax.Array]:
-        """Share [b] of real and of generated images that D gets right.
-
-        Where a logit has no zero of its own, right is a real image above the generated one beside it.
-        """
-        if self.loss in adversarial.HAS_ZERO:
-            return {"d_real": (real > 0).astype(jnp.float32), "d_fake": (fake < 0).astype(jnp.float32)}
-        right = (real > fake).astype(jnp.float32)
-        return {"d_real": right, "d_fake": right}
+        return adversarial.generator_loss(self.game.loss, d_real, d_fake)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,6 +213,11 @@ def spread(features: jax.Array, weight: jax.Array) -> jax.Array:
     return jnp.sum(jnp.square(features - centre), -1)
 
 
+def networks(options: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the networks that need an optimiser, for `config.model`."""
+    return ("generator", "discriminator")
+
+
 def build(options: dict[str, Any], setting: Setting, updater: Updater) -> GAN:
     """The family from `config.model` (a plain dict), see configs/gan_cxr.py for its fields.
 
@@ -260,8 +228,6 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> GAN:
     height, width, channels = setting.image_shape
     if height != width:
         raise ValueError(f"the gan family makes square images, not {height} x {width}; change data.image_size")
-    if options["loss"] not in adversarial.LOSSES:
-        raise ValueError(f"model.loss {options['loss']!r} is unknown; choose one of {', '.join(adversarial.LOSSES)}")
     if options["augmentation"] not in AUGMENTATIONS:
         raise ValueError(
             f"model.augmentation {options['augmentation']!r} is unknown; choose one of {', '.join(AUGMENTATIONS)}"
@@ -280,8 +246,9 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> GAN:
         check_levels(height, net.patch, net.channels)
     adaptive = Adaptive(options.pop("ada_target"), options.pop("ada_kimg"), options.pop("ada_limit"))
     pixels = pixel_scale("none", setting.mean, setting.std, setting.bits)
-    fields = ("latent", "loss", "r1", "r2", "interpolated", "penalty_every", "augmentation", "probability")
+    game = Game(**{f.name: options.pop(f.name) for f in dataclasses.fields(Game)})
+    fields = ("latent", "augmentation", "probability")
     known = {name: options.pop(name) for name in fields}
     if options:
         raise ValueError(f"config.model.{next(iter(options))} is not a field of the gan family")
-    return GAN(generator, discriminator, pixels, updater, adaptive=adaptive, **known)
+    return GAN(generator, discriminator, pixels, updater, game=game, adaptive=adaptive, **known)

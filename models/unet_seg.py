@@ -18,8 +18,6 @@ from models.seg_net import SegNet
 from models.state import State
 from models.update import Updater, example_keys
 
-NETWORKS = ("net",)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class UNetSeg:
@@ -88,6 +86,11 @@ class UNetSeg:
 @dataclasses.dataclass(frozen=True)
 class SampleOptions:
     """Nothing to choose."""
+
+
+def networks(options: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the networks that need an optimiser, for `config.model`."""
+    return ("net",)
 
 
 def build(options: dict[str, Any], setting: Setting, updater: Updater) -> UNetSeg:

@@ -1,6 +1,8 @@
 """Variational autoencoder with one or several groups of latents, conditional on the label (Kingma and Welling 2014).
 
-The bound is that of the stored pixels, in bits/dim, under a discretised likelihood whose scale is learned.
+The bound is that of the stored pixels, in bits/dim, under a discretised likelihood whose scale is learned. The
+objectives that the field compares with it are options: a plain autoencoder, a denoising one (Vincent et al. 2008), and
+the bound with a discriminator (models/vae_gan.py).
 """
 
 import dataclasses
@@ -17,7 +19,7 @@ from models.state import State
 from models.update import Updater, example_keys
 from models.vae_nets import VAENet, divergence
 
-NETWORKS = ("net",)
+OBJECTIVES = ("elbo", "autoencoder", "denoising", "adversarial")
 LIKELIHOODS = {"logistic": discretised_logistic, "gaussian": discretised_gaussian}
 LOWEST, HIGHEST = -7.0, 2.0  # of the likelihood's log scale, in units of the pixels' deviation
 
@@ -31,6 +33,8 @@ class VAE:
       pixels: scale of the pixels.
       updater: optimiser and moving average.
       image_shape: (h, w, c) of the images.
+      objective: elbo, autoencoder (points for codes, no KL), denoising (the same, of a noisy image), adversarial.
+      corruption: deviation of denoising's noise, images lying in [-1, 1].
       likelihood: of a stored pixel: logistic or gaussian, each with a learned mean and scale.
       beta: weight of the KL terms; 1 is the ELBO.
       warmup: steps over which beta rises from 0.
@@ -45,31 +49,35 @@ class VAE:
     beta: float
     warmup: int
     free_bits: float
+    objective: str = "elbo"
+    corruption: float = 0.0
 
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state; `batch` is read for its shapes."""
+        return self.updater.init({"net": self.init_params(key, batch)}, averaged=("net",))
+
+    def init_params(self, key: jax.Array, batch: Batch):
+        """Fresh parameters of the encoder and the decoder."""
         image, label = jnp.zeros_like(batch["image"][:1]), jnp.zeros_like(batch["label"][:1])
-        noise = [jnp.zeros((1, *shape)) for shape in self.net.noise_shapes()]
-        params = self.net.init(key, image, label, noise)["params"]
-        return self.updater.init({"net": params}, averaged=("net",))
+        return self.net.init(key, image, label, [jnp.zeros((1, *shape)) for shape in self.net.noise_shapes()])["params"]
 
     def train_step(self, state: State, batch: Batch, key: jax.Array):
         """One optimiser step on the whole batch.
 
         Returns:
           (state, scalars []): loss (with beta and free bits), and in bits/dim: elbo, reconstruction and the KL of each
-          group, kl_0 the coarsest; grad_norm.
+          group, kl_0 the coarsest; grad_norm. Of an autoencoder, without elbo, and with code_0 ... for kl_0 ...: the
+          code's negative log density under the prior that is fitted to it.
         """
-        noise = self._noise(example_keys(key, batch["id"]))
-        beta = self.beta * jnp.minimum(1.0, (state.step + 1) / max(self.warmup, 1))
-        beta = jnp.broadcast_to(beta, batch["weight"].shape)
-        return self.updater.step(state, "net", self._loss, batch | {"noise": noise, "beta": beta})
+        return self.updater.step(state, "net", self._loss, self._draw(state, batch, key))
 
     def eval_step(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Per example [b], of the averaged weights, bits/dim: loss (the negative ELBO), reconstruction, kl_0 ..."""
-        noise = self._noise(example_keys(key, batch["id"]))
-        log_likelihood, kls = self._terms(state.sampling_params("net"), batch, noise)
-        return self._bits(log_likelihood, kls, "loss")
+        """Per example [b], of the averaged weights, bits/dim: loss (the negative ELBO), reconstruction, kl_0 ...
+
+        An autoencoder's loss is its reconstruction, given the code: it bounds no likelihood.
+        """
+        log_likelihood, costs = self._terms(state.sampling_params("net"), self._draw(state, batch, key))
+        return self._bits(log_likelihood, costs, "loss")
 
     def sample(self, state: State, keys: jax.Array, label: jax.Array, **options) -> jax.Array:
         """Images [b, h, w, c] in [-1, 1] of the averaged weights: the likelihood's mean for a code from the prior.
@@ -89,13 +97,13 @@ class VAE:
     def reconstruct(self, state: State, batch: Batch) -> jax.Array:
         """Images [b, h, w, c] from the posterior's means."""
         noise = [jnp.zeros((len(batch["image"]), *shape)) for shape in self.net.noise_shapes()]
-        out, _ = self._apply(state.sampling_params("net"), batch, noise)
+        out, _ = self._apply(state.sampling_params("net"), batch["image"], batch["label"], noise)
         return self._mean_image(out)
 
     def codes(self, state: State, batch: Batch) -> list[jax.Array]:
         """Posterior means of each group [b, h, w, latent], from the coarsest upwards."""
         noise = [jnp.zeros((len(batch["image"]), *shape)) for shape in self.net.noise_shapes()]
-        _, groups = self._apply(state.sampling_params("net"), batch, noise)
+        _, groups = self._apply(state.sampling_params("net"), batch["image"], batch["label"], noise)
         return [posterior.mean for _, _, posterior in groups]
 
     def decode(self, state: State, codes: list[jax.Array], label: jax.Array) -> jax.Array:
@@ -105,12 +113,18 @@ class VAE:
         return self._mean_image(out)
 
     def importance_bits_per_dim(self, state: State, batch: Batch, key: jax.Array, k: int) -> jax.Array:
-        """Importance-weighted bound on the bits/dim [b] with k codes an image (Burda et al. 2016, eq. 8)."""
+        """Importance-weighted bound on the bits/dim [b] with k codes an image (Burda et al. 2016, eq. 8).
+
+        Raises:
+          ValueError: an autoencoder, which bounds no likelihood.
+        """
+        if self._is_point:
+            raise ValueError(f"model.objective {self.objective!r} bounds no likelihood")
         params = state.sampling_params("net")
 
         def one(i):
             keys = example_keys(jax.random.fold_in(key, i), batch["id"])
-            out, groups = self._apply(params, batch, self._noise(keys))
+            out, groups = self._apply(params, batch["image"], batch["label"], self._noise(keys))
             weight = self._log_likelihood(out, batch["image"])
             for z, prior, posterior in groups:
                 weight += prior.log_density(z) - posterior.log_density(z)
@@ -138,13 +152,29 @@ class VAE:
     def _dims(self) -> int:
         return math.prod(self.image_shape)
 
+    @property
+    def _is_point(self) -> bool:
+        return self.objective in ("autoencoder", "denoising")
+
+    def _draw(self, state: State, batch: Batch, key: jax.Array) -> Batch:
+        """Adds each example's noise from its own key, what the encoder sees, and this step's beta."""
+        keys = example_keys(key, batch["id"])
+        beta = self.beta * jnp.minimum(1.0, (state.step + 1) / max(self.warmup, 1))
+        batch = batch | {"noise": self._noise(keys), "seen": batch["image"]}
+        if self.objective == "denoising":
+            batch["seen"] += self.corruption * self._normal(keys, len(batch["noise"]), self.image_shape)
+        return batch | {"beta": jnp.broadcast_to(beta, batch["weight"].shape)}
+
+    def _normal(self, keys: jax.Array, stream: int, shape: tuple[int, ...]) -> jax.Array:
+        """[b, *shape] standard normal numbers, other ones for each `stream`."""
+        return jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, stream), shape))(keys)
+
     def _noise(self, keys: jax.Array) -> list[jax.Array]:
         """Standard normal numbers of each group [b, h, w, latent]."""
-        draw = lambda i, shape: jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, i), shape))(keys)  # noqa: E731
-        return [draw(i, shape) for i, shape in enumerate(self.net.noise_shapes())]
+        return [self._normal(keys, i, shape) for i, shape in enumerate(self.net.noise_shapes())]
 
-    def _apply(self, params, batch: Batch, noise):
-        return self.net.apply({"params": params}, self.pixels.to_network(batch["image"]), batch["label"], noise)
+    def _apply(self, params, image: jax.Array, label: jax.Array, noise):
+        return self.net.apply({"params": params}, self.pixels.to_network(image), label, noise)
 
     def _mean_image(self, out: jax.Array) -> jax.Array:
         return jnp.clip(self.pixels.to_pixels(self._likelihood(out)[0]), -1.0, 1.0)
@@ -161,23 +191,32 @@ class VAE:
         log_probability = LIKELIHOODS[self.likelihood]
         return log_probability(self.pixels.to_network(image), mean, log_scale, self.pixels).sum((1, 2, 3))
 
-    def _terms(self, params, batch: Batch, noise):
-        """(log P(image | code) [b], [KL of each group [b]]), nats."""
-        out, groups = self._apply(params, batch, noise)
-        return self._log_likelihood(out, batch["image"]), [divergence(q, p) for _, p, q in groups]
+    def _terms(self, params, batch: Batch):
+        """(log P(image | code) [b], [cost of each group's code [b]]), nats, of a batch of `_draw`.
 
-    def _bits(self, log_likelihood, kls, total: str) -> dict[str, jax.Array]:
+        The cost is the KL to the prior; of a point, its negative log density, which moves the prior alone.
+        """
+        out, groups = self._apply(params, batch["seen"], batch["label"], batch["noise"])
+        if self._is_point:
+            costs = [-p.log_density(jax.lax.stop_gradient(z)) for z, p, _ in groups]
+        else:
+            costs = [divergence(q, p) for _, p, q in groups]
+        return self._log_likelihood(out, batch["image"]), costs
+
+    def _bits(self, log_likelihood, costs, total: str) -> dict[str, jax.Array]:
         unit = self._dims * math.log(2.0)
-        scalars = {f"kl_{i}": kl / unit for i, kl in enumerate(kls)}
-        reconstruction = -log_likelihood / unit
-        return {total: reconstruction + sum(scalars.values()), "reconstruction": reconstruction} | scalars
+        reconstruction, name = -log_likelihood / unit, "code" if self._is_point else "kl"
+        scalars = {f"{name}_{i}": cost / unit for i, cost in enumerate(costs)} | {"reconstruction": reconstruction}
+        if not self._is_point:
+            return scalars | {total: sum(scalars.values())}
+        return scalars | ({total: reconstruction} if total == "loss" else {})
 
     def _loss(self, params, batch: Batch):
         """Per-example loss in bits/dim [b], and scalars [b]."""
-        log_likelihood, kls = self._terms(params, batch, batch["noise"])
-        cost = sum(jnp.maximum(kl, self.free_bits) for kl in kls)
-        loss = (batch["beta"] * cost - log_likelihood) / (self._dims * math.log(2.0))
-        return loss, self._bits(log_likelihood, kls, "elbo")
+        log_likelihood, costs = self._terms(params, batch)
+        cost = sum(costs if self._is_point else (batch["beta"] * jnp.maximum(c, self.free_bits) for c in costs))
+        loss = (cost - log_likelihood) / (self._dims * math.log(2.0))
+        return loss, self._bits(log_likelihood, costs, "elbo")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,13 +226,37 @@ class SampleOptions:
     temperature: float = 1.0
 
 
+def networks(options: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the networks that need an optimiser, for `config.model`."""
+    return ("net", "discriminator") if options["objective"] == "adversarial" else ("net",)
+
+
 def build(options: dict[str, Any], setting: Setting, updater: Updater) -> VAE:
     """The family from `config.model` (a plain dict), see configs/vae_cxr.py for its fields.
 
     Raises:
-      ValueError: a combination that does not exist.
+      ValueError: a name or a combination that does not exist.
     """
     options = dict(options)
+    for name, choices in (("likelihood", LIKELIHOODS), ("objective", OBJECTIVES)):
+        if options[name] not in choices:
+            raise ValueError(f"model.{name} {options[name]!r} is unknown; choose one of {', '.join(choices)}")
+    judge, net = options.pop("discriminator"), _build_net(options, setting)
+    pixels = pixel_scale("data", setting.mean, setting.std, setting.bits, 1.0)
+    fields = ("likelihood", "beta", "warmup", "free_bits", "objective", "corruption")
+    known = {name: options.pop(name) for name in fields}
+    if options:
+        raise ValueError(f"config.model.{next(iter(options))} is not a field of the vae family")
+    shared = (net, pixels, updater, tuple(setting.image_shape))
+    if known["objective"] != "adversarial":
+        return VAE(*shared, **known)
+    from models import vae_gan  # which is made of this module
+
+    return vae_gan.build(judge, setting, shared, known)
+
+
+def _build_net(options: dict[str, Any], setting: Setting) -> VAENet:
+    """The network, its fields taken out of `options`."""
     height, width, channels = setting.image_shape
     shape = {name: tuple(options.pop(name)) for name in ("channels", "latents")}
     patch = options.pop("patch")
@@ -202,21 +265,14 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> VAE:
         raise ValueError(f"the vae family makes square images whose side {stride} divides, not {height} x {width}")
     if len(shape["latents"]) != len(shape["channels"]) or not any(shape["latents"]):
         raise ValueError("model.latents needs a number for each of model.channels, and one above 0")
-    likelihood = options["likelihood"]
-    if likelihood not in LIKELIHOODS:
-        raise ValueError(f"model.likelihood {likelihood!r} is unknown; choose one of {', '.join(LIKELIHOODS)}")
     dtype = {} if setting.compute_dtype is None else {"dtype": setting.compute_dtype}
-    net = VAENet(
+    return VAENet(
         out_channels=2 * channels,
         image_size=height,
         patch=patch,
         blocks=options.pop("blocks"),
         embedding=options.pop("embedding"),
+        point=options["objective"] in ("autoencoder", "denoising"),
         **shape,
         **dtype,
     )
-    pixels = pixel_scale("data", setting.mean, setting.std, setting.bits, 1.0)
-    known = {name: options.pop(name) for name in ("likelihood", "beta", "warmup", "free_bits")}
-    if options:
-        raise ValueError(f"config.model.{next(iter(options))} is not a field of the vae family")
-    return VAE(net, pixels, updater, tuple(setting.image_shape), **known)

@@ -2,12 +2,16 @@
 
 Ladder inference (Sonderby et al. 2016) in the residual form of Vahdat and Kautz (2020): a group's posterior is its
 prior, moved and scaled by what the encoder saw. With one group, at the coarsest level, it is the flat VAE.
+
+An autoencoder's codes are points, and its priors only describe them: they are fitted to the codes as they come, and
+nothing else feels it (density estimation after Ghosh et al. 2020, here along with the training).
 """
 
 from collections.abc import Sequence
 from functools import partial
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from models.layers import (
@@ -37,6 +41,10 @@ class Gaussian:
     def draw(self, noise: Array) -> Array:
         return self.mean + jnp.exp(self.log_std) * noise
 
+    def relative_to(self, base: "Gaussian") -> "Gaussian":
+        """This one, with `base` as its unit."""
+        return Gaussian(base.mean + jnp.exp(base.log_std) * self.mean, base.log_std + self.log_std)
+
     def log_density(self, z: Array) -> Array:
         """Summed over all but the first axis, nats [b]."""
         terms = -0.5 * jnp.square((z - self.mean) * jnp.exp(-self.log_std)) - self.log_std - 0.5 * jnp.log(2 * jnp.pi)
@@ -61,6 +69,7 @@ class VAENet(nn.Module):
       blocks: residual blocks a level, in the encoder and in the decoder.
       patch: space-to-depth factor of the first layer and depth-to-space factor of the last.
       embedding: size of the label's embedding.
+      point: the code is the posterior's mean, as in an autoencoder.
       dtype: compute dtype.
     """
 
@@ -71,6 +80,7 @@ class VAENet(nn.Module):
     blocks: int
     patch: int
     embedding: int
+    point: bool = False
     dtype: Dtype = jnp.float32
 
     def setup(self):
@@ -155,18 +165,17 @@ class VAENet(nn.Module):
         return [(base * 2**level, base * 2**level, z) for level, z in enumerate(self.latents) if z]
 
     def _group(self, name: str, x: Array, noise: Array, seen: Array | None, temperature, given: bool):
-        prior = _gaussian(self.prior[name](nn.silu(x)))
+        prior = _gaussian(self.prior[name](nn.silu(jax.lax.stop_gradient(x) if self.point else x)))
         posterior = None
         if given:
             z = noise
         elif seen is None:
             z = Gaussian(prior.mean, prior.log_std + jnp.log(temperature)).draw(noise)
         else:
-            change = _gaussian(self.posterior[name](nn.silu(jnp.concatenate([x, seen], -1))))
-            posterior = Gaussian(
-                prior.mean + jnp.exp(prior.log_std) * change.mean, prior.log_std + change.log_std
-            )
-            z = posterior.draw(noise)
+            posterior = _gaussian(self.posterior[name](nn.silu(jnp.concatenate([x, seen], -1))))
+            if not self.point:
+                posterior = posterior.relative_to(prior)
+            z = posterior.mean if self.point else posterior.draw(noise)
         return x + self.insert[name](z.astype(x.dtype)), (z, prior, posterior)
 
     def _embed(self, label: Array) -> Array:

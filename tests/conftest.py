@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-# Tests run most programs a few times only, and LLVM's optimisation takes longer than they do.
-QUICK = "--xla_backend_optimization_level=0"
+from tests.quick import QUICK
+
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
 
 import jax  # noqa: E402 (reads XLA_FLAGS)

@@ -15,7 +15,7 @@ from models.family import FAMILIES
 def test_every_family_takes_the_shared_presets(module, preset):
     config = module.get_config(preset or None)
     assert config.is_locked and config.data.name in NAMES and config.model.family in FAMILIES
-    assert set(families.networks(config.model.family)) == set(config.optim)
+    assert set(families.networks(config.model.family, config.model)) == set(config.optim)
     assert ("smoke" in preset) == (config.train.duration == "12 steps")
 
 

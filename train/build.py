@@ -77,7 +77,7 @@ def build_family(config: ml_collections.ConfigDict, info: Info, means: LabelMean
 
     total = steps(config.train.duration, "config.train.duration")
     try:
-        networks = families.networks(name)
+        networks = families.networks(name, options)
         missing = [network for network in networks if network not in config.optim]
         if missing:
             raise UserError(f"config.optim.{missing[0]} is missing: the family {name!r} has a network of that name")

@@ -41,6 +41,7 @@ class Source:
     bits: int = 8  # of images that are arrays
     attributes: tuple[str, ...] = ()
     mask_channels: tuple[str, ...] = ()
+    raters: int = 1  # people who drew each mask, where there are masks
     factors: tuple[str, ...] = ()
     has_patients: bool = False
     skipped: int = 0  # rows without an image, with on_error="skip"
@@ -64,15 +65,16 @@ class Example:
     label: np.ndarray  # float32 [k], as the source gives it
     patient: str = ""
     attributes: tuple[float, ...] = ()
-    mask: Path | None = None
+    masks: tuple[Path, ...] = ()  # one of each rater
 
     def read(self) -> dict:
         """The record, files read."""
         record = {"key": self.key, "image": _bytes(self.path)}
         if self.label.size:
             record["label"] = self.label
-        if self.mask:
-            record["mask"] = _bytes(self.mask)
+        if self.masks:
+            drawn = [_bytes(path) for path in self.masks]
+            record["mask"] = drawn[0] if len(drawn) == 1 else drawn
         if self.attributes:
             record["attributes"] = np.float32(self.attributes)
         return record | {"patient": splits.patient_number(self.patient) if self.patient else -1}
@@ -165,7 +167,8 @@ def _features(source: Source) -> dict:
     features = {"key": tfds.features.Text(), "patient": tensor(shape=(), dtype=np.int64), "image": pixels}
     if source.mask_channels:
         shape = (*array[:2], len(source.mask_channels)) if array else ()
-        features["mask"] = tensor(shape=shape, dtype=np.uint8, encoding=packed) if array else encoded
+        several = encoded if source.raters == 1 else tensor(shape=(source.raters,), dtype=np.object_)
+        features["mask"] = tensor(shape=shape, dtype=np.uint8, encoding=packed) if array else several
     for name, columns in (("attributes", source.attributes), ("factors", source.factors)):
         if columns:
             features[name] = tensor(shape=(len(columns),), dtype=np.float32)

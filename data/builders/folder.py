@@ -3,6 +3,7 @@
     DIR/CLASS/*.png                                one class a folder
     DIR/*.png                                      no classes
     DIR/images/..., DIR/masks/...                  either of these, with a mask of the same name each
+    DIR/images/..., DIR/masks/RATER/...            the same, of several people: a mask of each for every image
     DIR/train/CLASS/*.png, DIR/test/CLASS/*.png    a split made by whoever published it
 
 No patient is named here, so images are split one by one, by a hash of their path.
@@ -34,11 +35,13 @@ class Folder(base.Records, skip_registration=True):
             raise UserError(f"{root} holds no {', '.join(images.EXTENSIONS)} images: set data.dir to theirs.")
         published = self.options.official_split and _is_split(names)
         classes = _classes(root, [name.split("/")[int(published) :] for name in names])
-        skipped = self._add(root, names, classes, published, masks)
+        drawn = _Masks(masks, names)
+        skipped = self._add(root, names, classes, published, drawn)
         return base.Source(
             classes=classes,
             exclusive=True,
             mask_channels=("mask",) if masks else (),
+            raters=len(drawn.raters),
             counts=base.count(self.examples),
             image_bytes=base.mean_bytes(self.examples),
             skipped=skipped,
@@ -46,25 +49,50 @@ class Folder(base.Records, skip_registration=True):
             citation="that of the images in data.dir",
         )
 
-    def _add(self, root: Path, names: list[str], classes: tuple, published: bool, masks: Path | None) -> int:
+    def _add(self, root: Path, names: list[str], classes: tuple, published: bool, drawn: "_Masks") -> int:
         """Fills self.examples; returns the number of images skipped for want of a mask."""
-        mask_of = {os.path.splitext(name)[0]: masks / name for name in _images(masks)} if masks else {}
         fractions, skipped = _fractions(names, self.options.split) if published else self.options.split, 0
         for name in names:
-            parts, mask = name.split("/"), mask_of.get(os.path.splitext(name)[0])
-            if masks and not mask:
+            masks, missing = drawn.of(name)
+            if missing:
                 if self.options.on_error == "fail":
                     raise CorruptImage(
-                        f"{root / name} has no mask in {masks}: add one of the same name, "
+                        f"{root / name} has no mask in {missing}: add one of the same name, "
                         'or set data.on_error="skip" to leave such images out.'
                     )
                 skipped += 1
                 continue
+            parts = name.split("/")
             split = _SPLIT_FOLDERS[parts[0]] if published else "train"
             split = splits.assign(name, fractions) if split == "train" else split
             label = np.float32([parts[int(published)] == one for one in classes])
-            self.examples.append(base.Example(name, split, root / name, label, mask=mask))
+            self.examples.append(base.Example(name, split, root / name, label, masks=masks))
         return skipped
+
+
+class _Masks:
+    """The masks of each image: of one person, or of several in a folder each."""
+
+    def __init__(self, folder: Path | None, names: list[str]):
+        self._folder = folder
+        self._path_of = {os.path.splitext(name)[0]: folder / name for name in _images(folder)} if folder else {}
+        self.raters = self._find_raters({os.path.splitext(name)[0] for name in names})
+
+    def of(self, name: str) -> tuple[tuple[Path, ...], Path | None]:
+        """(one mask of each rater, or none at all; the folder in which one is missing)."""
+        if not self._folder:
+            return (), None
+        stem = os.path.splitext(name)[0]
+        found = [self._path_of.get(f"{rater}{stem}") for rater in self.raters]
+        missing = [rater for rater, path in zip(self.raters, found, strict=True) if path is None]
+        return ((), self._folder / missing[0]) if missing else (tuple(found), None)
+
+    def _find_raters(self, stems: set[str]) -> list[str]:
+        """What stands before an image's name: "" for one person, "RATER/" for several."""
+        if not stems.isdisjoint(self._path_of):
+            return [""]
+        tops = {path.partition("/")[0] for path in self._path_of if path.partition("/")[2] in stems}
+        return [f"{top}/" for top in sorted(tops)] or [""]
 
 
 def _images(root: Path) -> list[str]:

@@ -10,9 +10,9 @@ from analysis.label_fidelity import label_fidelity
 
 
 def make(n, seed):
-    """Noise, with a bright corner for the first finding and a dark one for the second."""
+    """Noise, with a bright corner for the first finding, a dark one for the second and nothing for the third."""
     rng = np.random.default_rng(seed)
-    labels = (rng.uniform(size=(n, 2)) < 0.4).astype(np.float32)
+    labels = (rng.uniform(size=(n, 3)) < 0.4).astype(np.float32)
     x = rng.normal(128, 20, (n, 16, 16, 1))
     x[:, :5, :5] += 40 * labels[:, 0, None, None, None]
     x[:, 10:, 10:] -= 40 * labels[:, 1, None, None, None]
@@ -21,15 +21,14 @@ def make(n, seed):
 
 def test_right_and_wrong_samples_are_told_apart():
     splits = {"train": make(1500, 0), "test": make(300, 1)}
-    dataset = SimpleNamespace(info=SimpleNamespace(classes=("bright", "dark")), arrays=splits.get)
+    dataset = SimpleNamespace(info=SimpleNamespace(classes=("bright", "dark", "unasked")), arrays=splits.get)
     samples = make(300, 2)
-    labels = np.stack([samples["label"][:, 0], np.random.default_rng(3).integers(0, 2, 300)], 1).astype(np.float32)
-    found = label_fidelity(dataset, samples["image"], labels)
+    labels = np.stack([samples["label"][:, 0], np.random.default_rng(3).integers(0, 2, 300), np.zeros(300)], 1)
+    found = label_fidelity(dataset, samples["image"], labels.astype(np.float32))
     assert found["bright"]["real"]["auroc"] > 0.97 and found["dark"]["real"]["auroc"] > 0.97
     assert found["bright"]["samples"]["auroc"] > 0.97
     assert found["dark"]["samples"]["auroc"] == pytest.approx(0.5, abs=0.1)
-    none = label_fidelity(dataset, samples["image"], np.zeros((300, 2), np.float32))
-    assert none["bright"]["samples"] is None
+    assert found["unasked"]["samples"] is None
 
 
 def test_auroc_by_hand():

@@ -2,12 +2,27 @@
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from analysis import sample, segment
 from data import UserError
 from tests.train.helpers import run_train
+
+
+def test_the_energy_distance_is_to_every_rater():
+    """Samples that are the raters' own masks are at distance 0; the agreed mask alone is not."""
+    rng = np.random.default_rng(0)
+    raters = rng.uniform(size=(5, 3, 16, 16)) < 0.4
+    truths = raters.sum(1) >= 2
+    signed = lambda masks: np.where(masks, -1.0, 1.0)  # noqa: E731
+    all_of_them, alone = (segment.score(signed(m), truths, raters) for m in (raters, truths[:, None]))
+    assert all_of_them["energy"]["mean"] == pytest.approx(0.0, abs=1e-12)
+    assert alone["energy"]["mean"] > 0.05 and alone["dice"]["mean"] == 1.0 and alone["raters"] == 3
+    a, b = raters[0, 0], raters[0, 1]
+    by_hand = 1 - (a & b).sum() / (a | b).sum()
+    assert segment.score(signed(raters[:1, :2]), truths[:1], raters[:1])["pairwise"]["mean"] == pytest.approx(by_hand)
 
 
 def test_every_image_is_scored(tmp_path):

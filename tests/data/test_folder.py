@@ -74,6 +74,28 @@ def test_sibling_masks(tmp_path, layout, classes):
         np.testing.assert_array_equal(mask[..., 0], picture(100 + i) // 128)
 
 
+def test_masks_of_several_raters(tmp_path):
+    root = tmp_path / "mine"
+    for i in range(24):
+        write(root / "images" / f"{i}.png", picture(i))
+        for r, rater in enumerate("abc"):
+            write(root / "masks" / rater / f"{i}.png", 255 * (picture(1000 * r + i) // 128))
+    dataset = opened(tmp_path, "folder", root, image_size=20, flip=True)
+    assert dataset.info.raters == 3 and dataset.info.mask_channels == ("mask",)
+    masks, agreed = everything(dataset, "masks"), everything(dataset, "mask")
+    for key, drawn in masks.items():
+        i = int(key.decode().split(".")[0])
+        expected = np.stack([picture(1000 * r + i) // 128 for r in range(3)])[..., None]
+        np.testing.assert_array_equal(drawn, expected)
+        np.testing.assert_array_equal(agreed[key], expected.sum(0) >= 2)
+    batch = dataset.batches("train", 8, seed=0)[0]
+    assert batch["masks"].shape == (8, 3, 20, 20, 1)
+    np.testing.assert_array_equal(batch["mask"], batch["masks"].sum(1) >= 2)  # so they are flipped alike
+    (root / "masks" / "b" / "7.png").unlink()
+    with pytest.raises(UserError, match=r"7\.png has no mask in .*masks/b: add one"):
+        opened(tmp_path, "folder", root)
+
+
 def test_masks_elsewhere(tmp_path):
     root = folder(tmp_path / "mine")
     for path in root.glob("*/*.png"):

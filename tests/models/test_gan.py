@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from models import adversarial
+from models.adversarial import Game
 from models.augment import Adaptive, augment
 from models.gan import GAN, truncated_normal
 from models.pixels import PixelScale
@@ -202,10 +203,10 @@ def test_every_mode_of_a_ring_is_reached():
     centres = jnp.asarray(np.stack([np.cos(angle), np.sin(angle)], 1), jnp.float32)
     adam = optax.adam(optax.cosine_decay_schedule(2e-3, 6000), b1=0.0, b2=0.99)
     updater = Updater({"generator": adam, "discriminator": adam}, EMA(5000.0))
-    options = dict(latent=8, loss="relativistic", r1=0.05, r2=0.05, interpolated=0.0, penalty_every=1)
+    game = Game("relativistic", r1=0.05, r2=0.05)
     family = GAN(
         PointGenerator(), PointCritic(), PixelScale((0.0,), (1.0,)), updater,
-        **options, augmentation="none", probability=0.0, adaptive=Adaptive(),
+        latent=8, game=game, augmentation="none", probability=0.0, adaptive=Adaptive(),
     )  # fmt: skip
 
     def batch(key):

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from models.augment import dihedral
-from models.flow_seg import dice
+from models.flow_seg import dice, one_rater
 from tests.models.helpers import FAST, SIZE, assert_close, make_batch, make_segmenter, steps
 
 FAMILIES = ("flow_seg", "unet_seg")
@@ -83,6 +83,40 @@ def test_accumulation_equals_the_large_batch(name):
     parts, b = steps(make_segmenter(name, 4, **options), 2, discs(8))
     assert_close(whole.params, parts.params, atol=3e-6)
     assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_learns_from_one_raters_mask_at_random():
+    batch = make_batch(400, size=4)
+    batch["masks"] = jnp.arange(3.0)[None, :, None, None, None] + 10.0 * batch["id"][:, None, None, None, None]
+    drawn = one_rater(batch, jax.random.split(jax.random.key(0), 400))[:, 0, 0, 0] - 10.0 * batch["id"]
+    assert set(np.unique(drawn)) == {0.0, 1.0, 2.0}
+    assert np.bincount(np.asarray(drawn, int)).min() > 100
+    batch = discs(8)
+    alone = batch | {"masks": jnp.repeat(batch["mask"][:, None], 2, 1), "mask": jnp.zeros_like(batch["mask"])}
+    family = make_segmenter("flow_seg")
+    a, b = (jax.jit(family._draw, static_argnums=2)(x, jax.random.key(0), True)["sdf"] for x in (batch, alone))
+    np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+def test_samples_cover_the_raters():
+    """Two raters, one of whom draws the left half only: about half of the samples are like each."""
+    batch, count = discs(64), 1500
+    left = jnp.asarray(np.mgrid[:SIZE, :SIZE][1] < SIZE / 2, jnp.float32)[None, :, :, None]
+    batch["masks"] = jnp.stack([batch["mask"], batch["mask"] * left], 1)
+    family = make_segmenter("flow_seg", rate=optax.cosine_decay_schedule(4e-3, count), channels=(32, 32))
+    state = jax.jit(family.init)(jax.random.key(0), batch)
+    step = jax.jit(family.train_step, donate_argnums=0, compiler_options=FAST)
+    for i in range(count):
+        state, _ = step(state, batch, jax.random.fold_in(jax.random.key(1), i))
+    keys = jax.random.split(jax.random.key(2), 64)
+    draw = jax.jit(lambda s, x, k: family.predict(s, x, k, ensemble=8, steps=8), compiler_options=FAST)
+    samples = np.asarray(draw(state, batch["image"], keys)) <= 0
+    whole, half = (np.asarray(batch["masks"])[:, r, None, ..., 0] > 0.5 for r in (0, 1))
+    different = (whole & ~half).sum((1, 2, 3)) > 4
+    right = (samples & whole & ~half).sum((2, 3)) / np.maximum((whole & ~half).sum((2, 3)), 1)
+    share = (right[different] > 0.5).mean()
+    assert 0.3 < share < 0.7 and ((right[different] < 0.2) | (right[different] > 0.8)).mean() > 0.8, share
 
 
 def test_concatenation_has_no_encoder():

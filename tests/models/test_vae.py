@@ -177,9 +177,93 @@ def test_collapse_is_said():
     assert family.warnings({"kl_0": 0.2, "kl_1": 0.0}) == []
 
 
+@pytest.mark.parametrize("objective", ["autoencoder", "denoising"])
+def test_a_point_is_decoded_and_its_prior_only_describes_it(objective):
+    """No noise in the code, no bound in the loss, and the priors' gradient stays with the priors."""
+    family, batch = make_vae(objective=objective, channels=(16, 16), corruption=0.5), make_batch(8)
+    state, scalars = steps(family, 3, batch)
+    assert "elbo" not in scalars and float(scalars["code_0"]) != 0 and "kl_0" not in scalars
+    values = jax.jit(family.eval_step)(state, batch, jax.random.key(0))
+    np.testing.assert_array_equal(values["loss"], values["reconstruction"])
+    drawn = family._draw(state, batch, jax.random.key(0))
+    assert float(jnp.abs(drawn["seen"] - batch["image"]).std()) == pytest.approx(
+        0.5 * math.sqrt(1 - 2 / math.pi) if objective == "denoising" else 0.0, rel=0.15
+    )
+    other = drawn | {"noise": [n + 1.0 for n in drawn["noise"]]}
+    a, b = (family._terms(state.params["net"], x) for x in (drawn, other))
+    np.testing.assert_array_equal(a[0], b[0])
+    code_only = jax.grad(lambda p: sum(c.sum() for c in family._terms(p, drawn)[1]))(state.params["net"])
+    for path, gradient in jax.tree_util.tree_leaves_with_path(code_only):
+        name = path[0].key
+        assert bool(jnp.any(gradient)) == name.startswith("prior"), jax.tree_util.keystr(path)
+    with pytest.raises(ValueError, match="bounds no likelihood"):
+        family.importance_bits_per_dim(state, batch, jax.random.key(0), 2)
+
+
+def test_an_autoencoders_prior_is_that_of_its_codes():
+    """Drawn codes have the mean and deviation of the codes of the data."""
+    family, batch = make_vae(objective="autoencoder", rate=3e-3, latents=(3, 0)), make_batch(64)
+    state = jax.jit(family.init)(jax.random.key(0), batch)
+    batch["label"] = jnp.zeros_like(batch["label"])
+    step = jax.jit(family.train_step, donate_argnums=0, compiler_options=FAST)
+    for i in range(400):
+        state, _ = step(state, batch, jax.random.fold_in(jax.random.key(1), i))
+    net = {"params": state.params["net"]}
+    codes = family.net.apply(net, family.pixels.to_network(batch["image"]), batch["label"], [jnp.zeros((64, 2, 2, 3))])
+    z, prior, _ = codes[1][0]
+    assert float(jnp.abs(z.mean(0) - prior.mean[0]).max()) < 0.1 * float(z.std())
+    np.testing.assert_allclose(jnp.exp(prior.log_std[0]), z.std(0), rtol=0.15)
+
+
+def test_the_discriminator_and_the_vae_move_alone():
+    family, batch = make_vae(objective="adversarial"), make_batch(4)
+    state, scalars = steps(family, 1, batch)
+    assert {"game", "d_loss", "d_real", "d_fake", "slope_real", "d_grad_norm", "elbo", "kl_0"} <= set(scalars)
+    drawn = family._draw(state, batch, jax.random.key(0))
+    after, _ = jax.jit(family._step_d)(state, drawn)
+    assert_close(after.params["net"], state.params["net"], atol=0.0)
+    old, new = (s.params["discriminator"] for s in (state, after))
+    moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), old, new)
+    assert any(jax.tree.leaves(moved))
+
+
+def test_the_game_pulls_decoded_images_to_real_ones():
+    """With D the image's brightness, the decoder learns brighter images; with weight 0 it is the plain VAE."""
+    batch, key = make_batch(4), jax.random.key(2)
+    plain, silent = make_vae(rate=0.0), make_vae(rate=0.0, objective="adversarial")
+    object.__setattr__(silent, "weight", 0.0)
+    state = jax.jit(silent.init)(jax.random.key(0), batch)
+    a, b = (jax.jit(f.train_step)(state, batch, key)[1] for f in (plain, silent))
+    assert float(a["loss"]) == pytest.approx(float(b["loss"]), rel=1e-5)
+    assert float(a["grad_norm"]) == pytest.approx(float(b["grad_norm"]), rel=1e-4)
+
+    class Brightness(nn.Module):
+        @nn.compact
+        def __call__(self, x, label):
+            return x.mean((1, 2, 3)), x
+
+    family = make_vae(objective="adversarial")
+    for name, value in (("discriminator", Brightness()), ("weight", 1e3)):
+        object.__setattr__(family, name, value)
+    drawn = family._draw(state, batch, key)
+    value, gradient = jax.value_and_grad(lambda p: family._loss_of_both(p, {}, drawn)[0].mean())(state.params["net"])
+    nudged = jax.tree.map(lambda p, g: p - 1e-6 * g, state.params["net"], gradient)
+    bright = [np.mean([f.mean() for f in family._decoded(p, drawn)]) for p in (state.params["net"], nudged)]
+    assert bright[1] > bright[0]
+
+
+def test_adversarial_accumulation_equals_the_large_batch():
+    batch, options = make_batch(8), dict(rate=0.01, optimizer=optax.sgd, objective="adversarial")
+    whole, a = steps(make_vae(1, **options), 2, batch)
+    parts, b = steps(make_vae(4, **options), 2, batch)
+    assert_close(whole.params, parts.params, atol=2e-6)
+    assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_mistakes_are_named():
     for changes, message in (
         ({"likelihood": "laplace"}, "model.likelihood 'laplace' is unknown"),
+        ({"objective": "wake-sleep"}, "model.objective 'wake-sleep' is unknown"),
         ({"latents": (4,)}, "needs a number for each of model.channels"),
         ({"patch": 8}, "square images whose side 16 divides"),
         ({"depth": 3}, "config.model.depth is not a field"),

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.quick import SOME
+
 ROOT = Path(__file__).resolve().parents[2]
 
-# Some optimisation: these programs run dozens of steps, and are compiled once a session (the cache beside `cache`).
-ENVIRONMENT = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=1"}
+ENVIRONMENT = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": SOME}
 
 SHARED = ("--config.data.image_size=16", "--config.train.restart_at=")
 UNET = (

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.conftest import QUICK
+from tests.quick import QUICK
 from tests.train.helpers import train
 
 EIGHT = {"XLA_FLAGS": f"--xla_force_host_platform_device_count=8 {QUICK}"}

@@ -10,7 +10,7 @@ from analysis import sample
 from analysis.labels import label_of_names
 from data import UserError
 from tests.data import layouts
-from tests.train.helpers import run_train
+from tests.train.helpers import SHARED, UNET, run_train
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,7 @@ def test_attributes_are_conditioned_on(tmp_path, cache):
     source = layouts.nih(tmp_path / "source")
     run_train(
         tmp_path / "run", "configs/ddpm_cxr.py:nih,smoke", cache, f"--config.data.dir={source}",
-        "--config.data.attributes=('view','sex')", "--config.data.image_size=16", "--config.model.unet.channels=16",
-        "--config.model.unet.patch=4", "--config.model.unet.attention=()", "--config.model.unet.mid_attention=False",
+        "--config.data.attributes=('view','sex')", *SHARED, *UNET,
     )  # fmt: skip
     info = analysis.load(tmp_path / "run").info
     assert len(info.classes) == 14 and info.attributes == ("view", "sex")

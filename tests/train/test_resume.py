@@ -1,5 +1,6 @@
 """A run that is stopped, however rudely, ends in the same bits as one that is not."""
 
+import json
 import os
 import random
 import shutil
@@ -24,6 +25,14 @@ def whole(tmp_path_factory, cache):
     """A run without interruption."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     train(folder, "--config.train.duration=40 steps", cache=cache)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shorter(tmp_path_factory, cache):
+    """A run of 24 steps; for its users to copy."""
+    folder = tmp_path_factory.mktemp("runs") / "shorter"
+    train(folder, "--config.train.duration=24 steps", cache=cache)
     return folder
 
 
@@ -97,18 +106,19 @@ def test_a_rehearsed_restart_changes_nothing(whole, tmp_path, cache):
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(whole, tmp_path, cache):
-    folder, wider = tmp_path / "run", ("--config.train.duration=40 steps", "--config.model.unet.channels=32")
-    train(folder, "--config.train.duration=6 steps", wider[1], cache=cache)
-    shutil.rmtree(folder / "checkpoints")
-    shutil.copytree(whole / "checkpoints", folder / "checkpoints")
+    folder = shutil.copytree(whole, tmp_path / "run")
+    (folder / "summary.json").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    config["model"]["unet"]["channels"] = 32
+    (folder / "config.json").write_text(json.dumps(config))
+    wider = ("--config.train.duration=40 steps", "--config.model.unet.channels=32")
     done = train(folder, *wider, cache=cache, check=False)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "is a checkpoint of another architecture" in done.stderr.strip().splitlines()[-1]
 
 
-def test_a_longer_duration_goes_on_where_the_shorter_ended(whole, tmp_path, cache):
-    folder = tmp_path / "longer"
-    train(folder, "--config.train.duration=24 steps", cache=cache)
+def test_a_longer_duration_goes_on_where_the_shorter_ended(whole, shorter, tmp_path, cache):
+    folder = shutil.copytree(shorter, tmp_path / "longer")
     done = train(folder, "--config.train.duration=40 steps", cache=cache)
     assert "going on from step 24" in done.stderr
     import jax
@@ -118,10 +128,9 @@ def test_a_longer_duration_goes_on_where_the_shorter_ended(whole, tmp_path, cach
         np.testing.assert_array_equal(np.asarray(x), np.asarray(y))
 
 
-def test_a_damaged_newest_checkpoint_is_recognised(whole, tmp_path, cache):
+def test_a_damaged_newest_checkpoint_is_recognised(whole, shorter, tmp_path, cache):
     """One flipped bit in the newest: a warning, the one before it, and the same end."""
-    folder = tmp_path / "damaged"
-    train(folder, "--config.train.duration=24 steps", cache=cache)
+    folder = shutil.copytree(shorter, tmp_path / "damaged")
     newest = folder / "checkpoints" / "24"
     victim = max((p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
     data = bytearray(victim.read_bytes())

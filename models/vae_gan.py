@@ -1,0 +1,116 @@
+"""VAE with a discriminator, the adversarial autoencoder of Larsen et al. (2016), of which it keeps the game.
+
+D judges decoded draws from the prior and from the posterior. The pixels' likelihood stays, where Larsen et al. put a
+distance in D's features, so that the bound is still one and is reported in the same bits/dim.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+
+from models import adversarial
+from models.adversarial import Game
+from models.family import Batch, Setting
+from models.gan_nets import Discriminator, check_levels
+from models.state import State
+from models.update import example_keys
+from models.vae import VAE
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class AdversarialVAE(VAE):
+    """Built by `build`; a step is one step of D on real and decoded images, then one of the VAE against the new D.
+
+    Attributes:
+      discriminator: Flax module.
+      game: loss and penalties of D and the decoder.
+      weight: of the adversarial loss, in bits/dim.
+    """
+
+    discriminator: Discriminator
+    game: Game
+    weight: float
+
+    def init(self, key: jax.Array, batch: Batch) -> State:
+        """A fresh state; `batch` is read for its shapes."""
+        keys = jax.random.split(key)
+        net = self.init_params(keys[0], batch)
+        judge = self.discriminator.init(keys[1], batch["image"][:1], batch["label"][:1])["params"]
+        return self.updater.init({"net": net, "discriminator": judge}, averaged=("net",))
+
+    def train_step(self, state: State, batch: Batch, key: jax.Array):
+        """One step of D, then one of the VAE.
+
+        Returns:
+          (state, scalars []): those of VAE.train_step, and game (the decoder's loss), d_loss, d_real and d_fake
+          (accuracies), slope_real and slope_fake (|grad D|^2), d_grad_norm.
+        """
+        batch = self._draw(state, batch, key)
+        state, d_scalars = self._step_d(state, batch)
+        params = state.params["discriminator"]
+        state, scalars = self.updater.step(state, "net", lambda p, part: self._loss_of_both(p, params, part), batch)
+        return state, d_scalars | scalars
+
+    def _draw(self, state: State, batch: Batch, key: jax.Array) -> Batch:
+        """Adds to VAE's draw the noise of a code from the prior, and u of the penalties."""
+        keys = jax.vmap(jax.random.split)(example_keys(jax.random.fold_in(key, 1), batch["id"]))
+        more = {"prior_noise": self._noise(keys[:, 0]), "u": jax.vmap(jax.random.uniform)(keys[:, 1])}
+        return super()._draw(state, batch, key) | more
+
+    def _step_d(self, state: State, batch: Batch):
+        due, net = self.game.due(state.step), state.params["net"]
+
+        def loss(params, part):
+            return self._discriminator_loss(params, net, part, due)
+
+        grads, sums = self.updater.gradient(state, "discriminator", loss, batch)
+        state, norms = self.updater.apply(state, "discriminator", grads, batch["image"].shape[0])
+        sums["d_loss"] = sums.pop("loss")
+        return state, sums | {f"d_{name}": value for name, value in norms.items()}
+
+    def _discriminator_loss(self, params, net, part: Batch, due: jax.Array):
+        """Per-example loss of D [b], the mean over both kinds of decoded image, and scalars [b]."""
+        real, critic = part["image"], lambda x: self._judge(params, x, part["label"])
+        d_real, losses, scalars = critic(real), [], []
+        for fake in self._decoded(net, part):
+            fake = jax.lax.stop_gradient(fake)
+            d_fake = critic(fake)
+            penalty, slopes = self.game.penalties(critic, real, fake, part["u"], due)
+            losses.append(adversarial.discriminator_loss(self.game.loss, d_real, d_fake) + penalty)
+            scalars.append(self.game.accuracies(d_real, d_fake) | slopes)
+        return jax.tree.map(lambda a, b: (a + b) / 2, *zip(losses, scalars, strict=True))
+
+    def _loss_of_both(self, params, discriminator, part: Batch):
+        """The VAE's loss and the decoder's in the game, per example [b], and scalars [b]."""
+        loss, scalars = self._loss(params, part)
+        d_real = self._judge(discriminator, part["image"], part["label"])
+        fakes = [self._judge(discriminator, fake, part["label"]) for fake in self._decoded(params, part)]
+        game = sum(adversarial.generator_loss(self.game.loss, d_real, d_fake) for d_fake in fakes) / len(fakes)
+        return loss + self.weight * game, scalars | {"game": game}
+
+    def _decoded(self, params, part: Batch) -> tuple[jax.Array, jax.Array]:
+        """Mean images of codes from the posterior and from the prior, not clipped: a clipped pixel learns nothing."""
+        seen, _ = self._apply(params, part["seen"], part["label"], part["noise"])
+        drawn, _ = self.net.apply({"params": params}, part["label"], part["prior_noise"], method=self.net.decode)
+        return tuple(self.pixels.to_pixels(self._likelihood(out)[0]) for out in (seen, drawn))
+
+    def _judge(self, params, image: jax.Array, label: jax.Array) -> jax.Array:
+        return self.discriminator.apply({"params": params}, image, label)[0]
+
+
+def build(options: dict[str, Any], setting: Setting, shared: tuple, known: dict[str, Any]) -> AdversarialVAE:
+    """The family from `config.model.discriminator` and from what models/vae.py built already.
+
+    Raises:
+      ValueError: a name or a combination that does not exist.
+    """
+    options = dict(options)
+    dtype = {} if setting.compute_dtype is None else {"dtype": setting.compute_dtype}
+    size, channels = setting.image_shape[0], tuple(options.pop("channels"))
+    net = Discriminator(
+        channels=channels, blocks=options.pop("blocks"), patch=options.pop("patch"), image_size=size, **dtype
+    )
+    check_levels(size, net.patch, net.channels)
+    weight = options.pop("weight")
+    return AdversarialVAE(*shared, **known, discriminator=net, game=Game(**options), weight=weight)
