@@ -50,7 +50,9 @@ class Checkpointer:
             self.folder.mkdir(parents=True, exist_ok=True)
             _put_damaged_aside(self.folder)
         _wait_for_hosts("checkpoints are checked")
-        self._scores = {int(path.name): _score(path) for path in _step_folders(self.folder)}
+        self._scores: dict[int, float] = {}
+        for path in _step_folders(self.folder):
+            self._scores |= _scores(path)
         kept = [policies.LatestN(keep), _Best(self._scores, keep_best), policies.CustomSteps(list(milestones))]
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy(kept),
@@ -83,8 +85,9 @@ class Checkpointer:
         step = int(state.step)
         if step in self.steps:
             return
-        self._scores[step] = score
-        host = host | {"score": score}
+        if score is not None:
+            self.set_score(step, score)
+        host = host | {"scores": {str(step): value for step, value in self._scores.items()}}
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(host))
         self._manager.save(step, args=items, force=True)
         self._sealed = self._sealer.submit(self._seal, step)
@@ -112,6 +115,10 @@ class Checkpointer:
         items = ocp.args.Composite(state=ocp.args.StandardRestore(like), host=ocp.args.JsonRestore())
         restored = self._manager.restore(step, args=items)
         return restored["state"], restored["host"]
+
+    def set_score(self, step: int, score: float) -> None:
+        """Scores a step, also one that is saved already; the next save keeps it for good."""
+        self._scores[step] = score
 
     def best_step(self) -> int | None:
         """The kept step of the smallest score, None where none has one."""
@@ -157,7 +164,7 @@ def _difference(saved: dict[str, tuple], wanted: dict[str, tuple]) -> str:
 class _Best(policies.PreservationPolicy):
     """Keeps the steps of the n smallest scores (Orbax's own needs metrics that a StandardSave does not store)."""
 
-    def __init__(self, scores: dict[int, float | None], n: int):
+    def __init__(self, scores: dict[int, float], n: int):
         self._scores, self._n = scores, n
 
     def should_preserve(self, checkpoints, *, context) -> list[bool]:
@@ -165,9 +172,9 @@ class _Best(policies.PreservationPolicy):
         return [checkpoint.step in best for checkpoint in checkpoints]
 
 
-def _ranked(scores: dict[int, float | None], steps: list[int]) -> list[int]:
+def _ranked(scores: dict[int, float], steps: list[int]) -> list[int]:
     """The steps that have a score, best (smallest) first."""
-    return sorted((s for s in steps if scores.get(s) is not None), key=lambda s: (scores[s], s))
+    return sorted((s for s in steps if s in scores), key=lambda s: (scores[s], s))
 
 
 def write_seal(step_folder: Path) -> None:
@@ -226,9 +233,11 @@ def _seal_path(step_folder: Path) -> Path:
     return step_folder.with_name(f"{step_folder.name}.sha256")
 
 
-def _score(step_folder: Path) -> float | None:
+def _scores(step_folder: Path) -> dict[int, float]:
+    """The scores that were known when this step was saved, its own among them."""
     path = step_folder / "host" / "metadata"
-    return json.loads(path.read_text()).get("score") if path.exists() else None
+    saved = json.loads(path.read_text()).get("scores", {}) if path.exists() else {}
+    return {int(step): score for step, score in saved.items()}
 
 
 def _wait_for_hosts(what: str) -> None:

@@ -129,7 +129,9 @@ class _Trainer:
         self.rows = int(host.get("rows", 0))
         self.writer = _open_writers(self.folder, self.rows)
         if host.get("owed"):
-            self._evaluate_due(state, step)
+            score = self._evaluate_due(state, step)
+            if score is not None and self._saves(step):  # else an uninterrupted run has no such checkpoint
+                self.checkpointer.set_score(step, score)
         batches = prefetch(self._batch, step, total)
         with _stop_signals() as stop, contextlib.closing(batches), contextlib.closing(self.writer):
             with Progress(total, self.config.train.batch_size, step) as self.progress:

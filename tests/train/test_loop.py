@@ -1,0 +1,143 @@
+"""The loop, on a family of one number: what it goes on from, and what a signal leaves behind."""
+
+import dataclasses
+import os
+import signal
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import pytest
+
+from configs import ddpm_cxr
+from data import DataOptions, UserError, load
+from models.state import State
+from tests.train.helpers import write_npz
+from train import loop, rundir, sharding
+
+TOTAL, EVERY = 12, 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Countdown:
+    """A family of one number (or several alike), which is lowered by a tenth a step."""
+
+    size: int = 1
+
+    def init(self, key, batch):
+        return State(jnp.zeros((), jnp.int32), {"net": {"w": jnp.ones(self.size)}}, {"net": {}}, {}, {})
+
+    def train_step(self, state, batch, key):
+        lower = {"net": {"w": state.params["net"]["w"] - 0.1}}
+        return state.replace(step=state.step + 1, params=lower), {"loss": lower["net"]["w"][0]}
+
+    def param_group(self, path):
+        return "body"
+
+    def warnings(self, scalars):
+        return []
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """A function that trains in a folder with an evaluator that calls `when(step)`; the best step is the 8th."""
+    config = ddpm_cxr.get_config("medmnist,smoke").unlock()
+    config.train.update(log_every="4 steps", restart_at="")
+    config.checkpoint.update(every="4 steps", keep=2, keep_best=1)
+    options = DataOptions(
+        name="medmnist", dir=str(write_npz(tmp_path / "tiny.npz")), cache=str(tmp_path / "cache"), image_size=16
+    )
+    dataset = load(options, progress=False)
+
+    def train(folder, when=lambda step: None, total=TOTAL, family=Countdown()):
+        def score(state, step):
+            when(step)
+            return {"loss": abs(step - 8) + float(state.params["net"]["w"][0])}, {}
+
+        folder.mkdir(exist_ok=True)
+        config.train.duration = f"{total} steps"
+        evaluators = [loop.Evaluator("val", EVERY, score)]
+        return loop.run(config, folder, dataset, family, sharding.make_mesh(1), evaluators)
+
+    return SimpleNamespace(train=train, folder=tmp_path)
+
+
+def stop():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def same(a, b):
+    left, right = (rundir.read_json(folder / "summary.json") for folder in (a, b))
+    keys = ("step", "images", "metrics", "best_step")
+    assert {key: left[key] for key in keys} == {key: right[key] for key in keys} and left["best_step"] == 8
+    assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
+    steps = [sorted(p.name for p in (folder / "checkpoints").glob("*.sha256")) for folder in (a, b)]
+    assert steps[0] == steps[1] == ["12.sha256", "8.sha256"]
+
+
+def test_within_an_evaluation(opened):
+    opened.train(opened.folder / "whole")
+    with pytest.raises(loop.Interrupted, match="SIGTERM at step 8"):
+        opened.train(opened.folder / "stopped", lambda step: stop() if step == 8 else None)
+    opened.train(opened.folder / "stopped")
+    same(opened.folder / "whole", opened.folder / "stopped")
+
+
+def test_before_an_evaluation_that_is_then_owed(opened, monkeypatch):
+    opened.train(opened.folder / "whole")
+    collect, seen = loop._Trainer._collect, []
+
+    def collect_and_stop(self, step, scalars):
+        collect(self, step, scalars)
+        if step == 8 and 8 not in seen:
+            seen.append(step)
+            stop()
+
+    monkeypatch.setattr(loop._Trainer, "_collect", collect_and_stop)
+    with pytest.raises(loop.Interrupted, match="SIGTERM at step 8"):
+        opened.train(opened.folder / "stopped", lambda step: seen.append(f"evaluated {step}"))
+    assert seen == ["evaluated 4", 8]
+    opened.train(opened.folder / "stopped")
+    same(opened.folder / "whole", opened.folder / "stopped")
+
+
+def test_a_longer_duration_goes_on_where_the_shorter_ended(opened, capsys):
+    opened.train(opened.folder / "whole")
+    opened.train(opened.folder / "longer", total=8)
+    assert opened.train(opened.folder / "longer")["last_start"]["steps"] == 4
+    assert "going on from step 8" in capsys.readouterr().err
+    same(opened.folder / "whole", opened.folder / "longer")
+
+
+def test_a_damaged_newest_checkpoint_is_recognised(opened, capsys, caplog):
+    """One flipped bit in the newest: a warning, the one before it, and the same end."""
+    opened.train(opened.folder / "whole")
+    folder = opened.folder / "damaged"
+    opened.train(folder, total=8)
+    victim = max((p for p in (folder / "checkpoints" / "8").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 1
+    victim.write_bytes(bytes(data))
+    opened.train(folder)
+    assert "8 does not match its checksum" in caplog.text
+    assert "going on from step 4" in capsys.readouterr().err
+    assert (folder / "checkpoints" / "damaged_8").exists()
+    same(opened.folder / "whole", folder)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(opened):
+    opened.train(opened.folder / "run", total=8)
+    with pytest.raises(UserError, match="8 is a checkpoint of another architecture.*w is .1,. there and .2,. in"):
+        opened.train(opened.folder / "run", family=Countdown(2))
+
+
+class Broken(Countdown):
+    """Its loss is infinite at step 7."""
+
+    def train_step(self, state, batch, key):
+        state, scalars = super().train_step(state, batch, key)
+        return state, {"loss": jnp.where(state.step == 7, jnp.inf, scalars["loss"])}
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(opened):
+    with pytest.raises(UserError, match="loss is inf at step 7; the last good checkpoint is that of step 4"):
+        opened.train(opened.folder / "run", family=Broken())
