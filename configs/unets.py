@@ -19,7 +19,7 @@ def get_unet() -> Config:
     unet.local_channels = 32  # width of a residual block before and after the levels, near full size; 0 has none
     unet.local_patch = 2  # space-to-depth factor of these two
     unet.scale_shift = True  # adaptive group norm; else the embedding is added
-    unet.norm_groups = 8  # of every group norm; many groups of few channels take out what lies evenly over an image
+    unet.norm_groups = 8  # of every group norm; the published layouts have 32, at more channels
     unet.norm_epsilon = 1e-5  # of every group norm
     unet.resblock_updown = False  # resample inside residual blocks
     unet.conv_resample = True  # resampling layers have a convolution

@@ -55,7 +55,8 @@ class SegNet(nn.Module):
             self.image_in = conv(widths[0])
             self.image_blocks = [row(widths[level]) for level in levels]
             self.image_down = [Downsample(dtype=self.dtype) for _ in levels[1:]]
-            self.image_out = [conv(widths[level], size=1, padding=(0, 0)) for level in levels]
+            # They are added where a level begins, before its first block has made it as wide as it is.
+            self.image_out = [conv(widths[max(level - 1, 0)], size=1, padding=(0, 0)) for level in levels]
         self.conv_in = conv(widths[0])
         self.down_blocks = [row(widths[level]) for level in levels]
         self.down = [Downsample(dtype=self.dtype) for _ in levels[1:]]

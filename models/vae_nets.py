@@ -28,7 +28,6 @@ from models.layers import (
 )
 from models.unet import ResBlock
 
-GROUPS = 8  # of every group norm
 LIMIT = 5.0  # log deviations stay within it, softly
 
 
@@ -84,8 +83,7 @@ class VAENet(nn.Module):
     dtype: Dtype = jnp.float32
 
     def setup(self):
-        # Few groups: one channel a group would take out what a code adds evenly, such as brightness.
-        norm = partial(GroupNorm, GROUPS, dtype=self.dtype)
+        norm = partial(GroupNorm, dtype=self.dtype)
 
         def blocks(level):
             options = {"scale_shift": True, "norm": norm, "dtype": self.dtype}

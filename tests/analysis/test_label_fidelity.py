@@ -20,7 +20,7 @@ def make(n, seed):
 
 
 def test_right_and_wrong_samples_are_told_apart():
-    splits = {"train": make(1500, 0), "test": make(300, 1)}
+    splits = {"train": make(700, 0), "test": make(300, 1)}
     dataset = SimpleNamespace(info=SimpleNamespace(classes=("bright", "dark", "unasked")), arrays=splits.get)
     samples = make(300, 2)
     labels = np.stack([samples["label"][:, 0], np.random.default_rng(3).integers(0, 2, 300), np.zeros(300)], 1)

@@ -7,12 +7,12 @@ import pytest
 
 from analysis import latent
 from data import UserError
-from tests.train.helpers import train
+from tests.train.helpers import train_here
 
 
 def test_pictures_and_numbers(tmp_path):
     run, out = tmp_path / "run", tmp_path / "out"
-    train(run, cache=tmp_path / "cache", config="vae_cxr")
+    train_here(run, cache=tmp_path / "cache", config="vae_cxr")
     latent.main(["--run", str(run), "--out", str(out), "--n", "16", "--k", "3"])
     result = json.loads((out / "latent.json").read_text())
     assert result["n"] == 16 and len(result["units"]) == 2 and result["k"] == 3

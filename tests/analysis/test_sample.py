@@ -11,13 +11,13 @@ import analysis
 from analysis import evaluate, sample
 from analysis.labels import draw_labels, label_of_names
 from data import UserError
-from tests.train.helpers import train
+from tests.train.helpers import train_here
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    train(folder, cache=tmp_path_factory.mktemp("cache"))
+    train_here(folder, cache=tmp_path_factory.mktemp("cache"))
     return folder
 
 

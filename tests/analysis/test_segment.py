@@ -27,7 +27,10 @@ def test_the_energy_distance_is_to_every_rater():
 
 def test_every_image_is_scored(tmp_path):
     cache, run, out = tmp_path / "cache", tmp_path / "run", tmp_path / "results"
-    options = ("--config.data.num_images=120", "--config.sample.ensemble=3")
+    options = (
+        "--config.data.num_images=120", "--config.data.image_size=16", "--config.model.channels=(8,16)",
+        "--config.sample.ensemble=3", "--config.train.restart_at=",
+    )  # fmt: skip
     run_train(run, "configs/flow_seg.py:smoke", cache, *options)
     assert list((run / "samples").glob("*.png"))
     segment.main(["--run", str(run), "--steps", "2", "--out", str(out), "--name", "tiny"])

@@ -186,7 +186,7 @@ def test_golden_values():
     """As in test_ddpm.py: a change of mathematics moves them."""
     _, scalars = steps(make_flow(), 3, make_batch(8))
     got = {name: float(value) for name, value in scalars.items()}
-    assert got == pytest.approx({"loss": 3.92295, "grad_norm": 2.03782}, rel=2e-3), got
+    assert got == pytest.approx({"loss": 3.91464, "grad_norm": 2.49005}, rel=2e-3), got
 
 
 def test_mistakes_are_named():

@@ -1,13 +1,18 @@
 """A run small enough for tests, on a MedMNIST-format file that the test writes."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
+import pytest
 
 from tests.quick import SOME
+from train.__main__ import main
+from train.cli import guarded
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,18 +59,23 @@ def train(workdir, *options, cache, check=True, env=None, preset="medmnist,smoke
     return done
 
 
+def train_here(workdir, *options, cache, preset="medmnist,smoke", config="ddpm_cxr"):
+    """The same within this process, which spares its start and imports; returns the exit status."""
+    return call(*train_command(workdir, *options, cache=cache, preset=preset, config=config)[3:])
+
+
 def run_train(workdir, config, cache, *options):
-    """`python -m train` on a config as it is, with the options given; returns what it said on stderr."""
-    command = [
-        sys.executable, "-m", "train", "--config", config, "--workdir", str(workdir),
-        f"--config.data.cache={cache}/data", f"--config.compilation_cache={ROOT}/.cache/tests", *options,
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise AssertionError(f"{' '.join(command)}\n{done.stderr}")
-    return done.stderr
+    """`python -m train` within this process, on a config as it is but for the options given."""
+    arguments = ("--config", config, "--workdir", str(workdir), f"--config.data.cache={cache}/data", *options)
+    assert call(*arguments) == 0, f"{' '.join(arguments)} failed: see its stderr"
+
+
+def call(*arguments) -> int:
+    """Exit status of `python -m train` with these arguments, within this process."""
+    argv = ["train", *arguments, "--config.compilation_cache="]  # this process has set its own
+    with mock.patch.object(sys, "argv", argv), contextlib.chdir(ROOT), pytest.raises(SystemExit) as stop:
+        guarded(main)
+    return stop.value.code
 
 
 def train_command(workdir, *options, cache, preset="medmnist,smoke", config="ddpm_cxr"):

@@ -11,17 +11,17 @@ import pytest
 
 from analysis import sample
 from models.family import FAMILIES
-from tests.train.helpers import ROOT, train
+from tests.train.helpers import ROOT, train_here
 from tests.train.test_devices import EIGHT
 from tests.train.test_resume import assert_same_run
 
 
 @pytest.mark.parametrize("config", ["flow_cxr", "gan_cxr", "vae_cxr"])
-def test_resume_is_exact_and_samples_follow(config, tmp_path):
+def test_resume_is_exact_and_samples_follow(config, tmp_path, capsys):
     cache = tmp_path / "cache"
-    train(tmp_path / "whole", cache=cache, config=config)
-    done = train(tmp_path / "restarted", "--config.train.restart_at=7 steps", cache=cache, config=config)
-    assert "going on from step 7" in done.stderr
+    assert train_here(tmp_path / "whole", cache=cache, config=config) == 0
+    assert train_here(tmp_path / "restarted", "--config.train.restart_at=7 steps", cache=cache, config=config) == 0
+    assert "going on from step 7" in capsys.readouterr().err
     assert_same_run(tmp_path / "whole", tmp_path / "restarted")
     sample.main(["--run", str(tmp_path / "whole"), "--n", "3", "--out", str(tmp_path / "out")])
     assert np.load(tmp_path / "out" / "samples.npz")["images"].shape == (3, 16, 16, 1)

@@ -41,20 +41,20 @@ class Countdown:
 def opened(tmp_path):
     """A function that trains in a folder with an evaluator that calls `when(step)`; the best step is the 8th."""
     config = ddpm_cxr.get_config("medmnist,smoke").unlock()
-    config.train.update(log_every="4 steps", restart_at="")
+    config.train.log_every = "4 steps"
     config.checkpoint.update(every="4 steps", keep=2, keep_best=1)
     options = DataOptions(
         name="medmnist", dir=str(write_npz(tmp_path / "tiny.npz")), cache=str(tmp_path / "cache"), image_size=16
     )
     dataset = load(options, progress=False)
 
-    def train(folder, when=lambda step: None, total=TOTAL, family=Countdown()):
+    def train(folder, when=lambda step: None, total=TOTAL, family=Countdown(), restart_at=""):
         def score(state, step):
             when(step)
             return {"loss": abs(step - 8) + float(state.params["net"]["w"][0])}, {}
 
         folder.mkdir(exist_ok=True)
-        config.train.duration = f"{total} steps"
+        config.train.duration, config.train.restart_at = f"{total} steps", restart_at
         evaluators = [loop.Evaluator("val", EVERY, score)]
         return loop.run(config, folder, dataset, family, sharding.make_mesh(1), evaluators)
 
@@ -106,6 +106,13 @@ def test_a_longer_duration_goes_on_where_the_shorter_ended(opened, capsys):
     assert opened.train(opened.folder / "longer")["last_start"]["steps"] == 4
     assert "going on from step 8" in capsys.readouterr().err
     same(opened.folder / "whole", opened.folder / "longer")
+
+
+def test_a_rehearsed_restart_changes_nothing(opened, capsys):
+    opened.train(opened.folder / "whole")
+    opened.train(opened.folder / "restarted", restart_at="8 steps")
+    assert "going on from step 8" in capsys.readouterr().err
+    same(opened.folder / "whole", opened.folder / "restarted")
 
 
 def test_a_damaged_newest_checkpoint_is_recognised(opened, capsys, caplog):

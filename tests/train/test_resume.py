@@ -88,13 +88,6 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, cache):
     assert code == 130 and list(folder.glob("checkpoints/*.sha256")) and not (folder / "summary.json").exists()
 
 
-def test_a_rehearsed_restart_changes_nothing(whole, tmp_path, cache):
-    folder = tmp_path / "restarted"
-    done = train(folder, "--config.train.duration=40 steps", "--config.train.restart_at=15 steps", cache=cache)
-    assert "going on from step 15" in done.stderr
-    assert_same_run(whole, folder)
-
-
 def test_a_changed_config_is_refused_with_the_difference(whole, cache):
     before = (whole / "config.json").read_bytes()
     done = train(
