@@ -19,7 +19,7 @@ import numpy as np
 from train.cli import guarded
 
 PARTS = ("step", "samplers", "input", "first_step", "families")
-FAMILIES = ("configs/ddpm_cxr.py", "configs/flow_cxr.py", "configs/gan_cxr.py", "configs/vae_cxr.py")
+FAMILIES = tuple(f"configs/{n}.py" for n in ("ddpm_cxr", "flow_cxr", "gan_cxr", "vae_cxr", "flow_seg", "unet_seg"))
 SPECS = ("default", "plain32", "plain64", "plain128")
 
 
@@ -102,7 +102,7 @@ def bench_samplers(args) -> dict[str, Any]:
     from analysis.sampling import Sampler
 
     family, info, mesh, config, step, state = _open(args)
-    rows = {"as configured": _sampling_rate(_sampler(family, config, info), state, info)}
+    rows = {"as configured": _as_configured(family, config, info, state)}
     if config.model.family == "ddpm":
         for name, steps in (("dpmpp", 10), ("dpmpp", 20), ("heun", 18), ("ddim", 50), ("ddpm", 50)):
             options = config.sample.to_dict() | {"sampler": name, "steps": steps}
@@ -111,18 +111,38 @@ def bench_samplers(args) -> dict[str, Any]:
     return rows
 
 
+def _as_configured(family, config, info, state) -> float:
+    """Images/s of a generator, or of a segmenter given images, by `config.sample`."""
+    import jax
+
+    from analysis.sampling import Sampler
+    from models.cpu import jit
+
+    options = config.sample.to_dict()
+    if not hasattr(family, "predict"):
+        return _sampling_rate(Sampler(family, options, info.bits), state, info)
+    images, state = np.zeros((64, *info.image_shape), np.float32), state.replace(opt_state={})
+    predict = jit(lambda state, seed: family.predict(state, images, jax.random.split(seed, 64), **options))
+    return _rate_of_64(lambda repeat: jax.block_until_ready(predict(state, jax.random.key(repeat))))
+
+
 def _sampling_rate(sampler, state, info) -> float:
+    labels = np.zeros((64, len(info.labels)), np.float32)
+    return _rate_of_64(lambda repeat: sampler.draw(state, labels, repeat))
+
+
+def _rate_of_64(draw) -> float:
     """Images/s: the median of three batches of 64, after one that compiles."""
-    labels, times = np.zeros((64, len(info.labels)), np.float32), []
+    times = []
     for repeat in range(4):
         start = time.perf_counter()
-        sampler.draw(state, labels, repeat)
+        draw(repeat)
         times.append(time.perf_counter() - start)
     return 64 / float(np.median(times[1:]))
 
 
 def bench_families(args) -> dict[str, Any]:
-    """Training step and sampling of every family at its own config."""
+    """Training step and sampling (segmenting, of the segmenters) of every family at its own config."""
     import jax
 
     rows = {}
@@ -131,16 +151,10 @@ def bench_families(args) -> dict[str, Any]:
         step = bench_step(one)
         jax.clear_caches()
         family, info, _, config, _, state = _open(one)
-        sampling = _sampling_rate(_sampler(family, config, info), state, info)
-        rows[config.name] = step | {"batch_size": config.train.batch_size, "samples_per_second": sampling}
+        rate = _as_configured(family, config, info, state)
+        rows[config.name] = step | {"batch_size": config.train.batch_size, "samples_per_second": rate}
         jax.clear_caches()
     return rows
-
-
-def _sampler(family, config, info):
-    from analysis.sampling import Sampler
-
-    return Sampler(family, config.sample.to_dict(), info.bits)
 
 
 def bench_input(args) -> dict[str, Any]:
@@ -226,7 +240,7 @@ def invented_info(config):
     sizes = {"train": 10_000, "val": 100, "test": 100}
     return Info(
         name="invented", image_shape=(size, size, channels), bits=config.data.bits, classes=("a", "b", "c", "d"),
-        exclusive=False, attributes=(), mask_channels=(), raters=0, factors=(), sizes=sizes, patients=None,
+        exclusive=False, attributes=(), mask_channels=("mask",), raters=1, factors=(), sizes=sizes, patients=None,
         mean=(0.0,) * channels, std=(0.5,) * channels, licence="", citation="", fingerprint="", skipped=0,
     )  # fmt: skip
 
@@ -241,6 +255,7 @@ def _device_batch(info, config, mesh):
         "label": rng.integers(0, 2, (n, len(info.labels))).astype(np.float32),
         "id": np.arange(n, dtype=np.int32),
         "weight": np.ones(n, np.float32),
+        "mask": rng.integers(0, 2, (n, *info.image_shape[:2], 1)).astype(np.float32),
     }
     return sharding.put_batch(batch, mesh)
 

@@ -81,10 +81,12 @@ def build(shape: list[int], unet: dict, labels: int):
     width, patch = config["time_embedding_dim"], unet.get("patch", 1)
     local, near = unet.get("local_channels", 0), unet.get("local_patch", 2)
 
+    groups = config["norm_num_groups"]
+
     def resnet(channels: int):
         return ResnetBlock2D(
-            in_channels=channels, out_channels=local, temb_channels=width, groups=math.gcd(config["norm_num_groups"], channels),
-            groups_out=math.gcd(config["norm_num_groups"], local), time_embedding_norm=config["resnet_time_scale_shift"],
+            in_channels=channels, out_channels=local, temb_channels=width, groups=math.gcd(groups, channels),
+            groups_out=math.gcd(groups, local), time_embedding_norm=config["resnet_time_scale_shift"],
             eps=config["norm_eps"],
         )  # fmt: skip
 
@@ -97,7 +99,7 @@ def build(shape: list[int], unet: dict, labels: int):
             if local:
                 self.conv_local = torch.nn.Conv2d(shape[-1] * near**2, local, 3, padding=1)
                 self.down, self.up = resnet(local), resnet(2 * local)
-                self.norm_out = torch.nn.GroupNorm(math.gcd(config["norm_num_groups"], local), local)
+                self.norm_out = torch.nn.GroupNorm(math.gcd(groups, local), local)
                 self.conv_out = torch.nn.Conv2d(local, unet["out_channels"] * near**2, 3, padding=1)
 
         def forward(self, image, time, label):

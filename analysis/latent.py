@@ -1,8 +1,9 @@
 """python -m analysis.latent --run RUN --out DIR [--n 1000] [--k 100]
 
-What a VAE's code holds. Writes interpolations.png (between two test images' codes), traversals.png (one unit of the
-coarsest group at a time, from -3 to 3 of its own deviations) and latent.json: the bound and the importance-weighted
+What the code of a VAE holds. Writes interpolations.png (between two test images' codes), traversals.png (a unit of
+the coarsest group at a time, from -3 to 3 of its own deviations) and latent.json: the bound and the importance-weighted
 bound in bits/dim, KL of each group, active units, and how well each finding is read off the code by a linear probe.
+Of a plain or denoising autoencoder, which bounds no likelihood, the reconstruction takes the bounds' place.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from data import UserError
 from train.cli import guarded
 
 STEPS, PAIRS, UNITS = 8, 6, 8
+BITS = ("elbo", "importance", "reconstruction")
 ACTIVE = 0.01  # variance of a unit's posterior mean over the data, above which it is active (Burda et al. 2016)
 
 
@@ -40,8 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     result = measure(run, dataset, train, test, args)
     facts = {"run": run.folder.resolve().name, "step": run.step, "n": len(test["label"]), "device": device_name()}
     write_json(out / "latent.json", facts | result | {"git": git_revision()})
-    print(f"ELBO {result['elbo']['mean']:.4f} bits/dim, with {args.k} codes {result['importance']['mean']:.4f}; "
-          f"active units {result['active_units']} of {result['units']}")  # fmt: skip
+    print("  ".join(f"{name} {result[name]['mean']:.4f}" for name in BITS if name in result), "bits/dim")
+    print(f"active units {result['active_units']} of {result['units']}")
     for name, value in result["probe"].items():
         print(f"{name}: AUROC of a linear probe {value['auroc']:.3f}" if value else f"{name}: too few cases")
     print(out)
@@ -119,9 +121,12 @@ def measure(run, dataset, train, test, args) -> dict[str, Any]:
     rows: dict[str, list] = {}
     for batch in dataset.epoch("test", 16, limit=args.n):
         real = batch["weight"] > 0
-        values = jax.device_get(step(state, batch)) | {"importance": jax.device_get(bound(state, batch))}
+        values = jax.device_get(step(state, batch))
+        loss = values.pop("loss")  # an autoencoder's is its reconstruction
+        if not run.family.is_point:
+            values |= {"elbo": loss, "importance": jax.device_get(bound(state, batch))}
         for name, value in values.items():
-            rows.setdefault("elbo" if name == "loss" else name, []).append(value[real])
+            rows.setdefault(name, []).append(value[real])
     result = {}
     for name, parts in rows.items():
         mean, low, high = bootstrap(np.concatenate(parts))

@@ -4,6 +4,7 @@ t = 0 is data, see `models/schedules.py`. The network works on z, the pixels cen
 """
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -89,11 +90,12 @@ class DDPM:
 
     def denoise_fn(self, params, label: jax.Array, options: "SampleOptions") -> DenoiseFn:
         """D(x, t) for these labels, with guidance and thresholding."""
-
-        interval = (options.guidance_low, options.guidance_high)
-        given, free = (self._given(params, each) for each in (label, jnp.full_like(label, guidance.NULL)))
-        scale = options.guidance if label.shape[-1] else 1.0  # without labels there is nothing to be guided by
-        denoise = guidance.guided(given, free, self.denoiser.schedule, scale, interval)
+        if options.guidance == 1.0 or not label.shape[-1]:  # without labels there is nothing to be guided by
+            denoise = self._given(params, label)
+        else:
+            both = guidance.given_and_free(partial(self._given, params), label)
+            interval = (options.guidance_low, options.guidance_high)
+            denoise = guidance.guided(both, self.denoiser.schedule, options.guidance, interval)
         return guidance.thresholded(denoise, options.threshold, self.pixels)
 
     def bits_per_dim(

@@ -5,6 +5,7 @@ t = 0 is noise and t = 1 data, see models/paths.py. The network works on z, the 
 
 import dataclasses
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -91,14 +92,12 @@ class Flow:
 
     def velocity_fn(self, params, label: jax.Array, options: "SampleOptions") -> VelocityFn:
         """v(x, t) for these labels; with guidance u + s (c - u) where guidance_low <= t <= guidance_high."""
-        nothing = jnp.full_like(label, guidance.NULL)
-        conditional, unconditional = (self._given(params, each) for each in (label, nothing))
+        if options.guidance == 1.0 or not label.shape[-1]:
+            return self._given(params, label)
+        both = guidance.given_and_free(partial(self._given, params), label)
 
         def velocity(x, t):
-            given = conditional(x, t)
-            if options.guidance == 1.0 or not label.shape[-1]:
-                return given
-            free = unconditional(x, t)
+            given, free = both(x, t)
             inside = (t >= options.guidance_low) & (t <= options.guidance_high)
             return given + jnp.where(inside, options.guidance - 1.0, 0.0) * (given - free)
 

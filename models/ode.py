@@ -36,17 +36,24 @@ def solve(name: str, velocity: VelocityFn, x: jax.Array, times: np.ndarray, tole
         return solve_adaptive(velocity, x, float(times[0]), float(times[-1]), tolerance)
     if name not in TABLEAUS:
         raise ValueError(f"sampler {name!r} is unknown; choose one of {', '.join(SOLVERS)}")
-    matrix, weights, nodes = TABLEAUS[name]
+    rows, weights, nodes = TABLEAUS[name]
+    count = len(weights)
+    matrix = jnp.asarray([row + [0.0] * (count - len(row)) for row in rows], x.dtype)
     steps = np.diff(times)
     stages = times[:-1, None] + steps[:, None] * np.asarray(nodes)
 
     def step(x, row):
         h, stage_times = row
-        slopes = []
-        for i, coefficients in enumerate(matrix):
-            at = x + h * sum(a * k for a, k in zip(coefficients, slopes, strict=True) if a) if i else x
-            slopes.append(velocity(at, stage_times[i]))
-        return x + h * sum(b * k for b, k in zip(weights, slopes, strict=True) if b), None
+
+        def stage(slopes, of_stage):
+            i, coefficients, t = of_stage
+            slope = velocity(x + h * jnp.tensordot(coefficients, slopes, 1), t)
+            return slopes.at[i].set(slope), None
+
+        # A loop and not a row of calls: the network is compiled once, whatever the order.
+        slopes = jnp.zeros((count, *x.shape), x.dtype)
+        slopes, _ = jax.lax.scan(stage, slopes, (jnp.arange(count), matrix, stage_times))
+        return x + h * jnp.tensordot(jnp.asarray(weights, x.dtype), slopes, 1), None
 
     x, _ = jax.lax.scan(step, x, (jnp.asarray(steps, x.dtype), jnp.asarray(stages, x.dtype)))
     return x

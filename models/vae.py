@@ -19,7 +19,8 @@ from models.state import State
 from models.update import Updater, example_keys
 from models.vae_nets import VAENet, divergence
 
-OBJECTIVES = ("elbo", "autoencoder", "denoising", "adversarial")
+POINTS = ("autoencoder", "denoising")
+OBJECTIVES = ("elbo", *POINTS, "adversarial")
 LIKELIHOODS = {"logistic": discretised_logistic, "gaussian": discretised_gaussian}
 LOWEST, HIGHEST = -7.0, 2.0  # of the likelihood's log scale, in units of the pixels' deviation
 
@@ -118,7 +119,7 @@ class VAE:
         Raises:
           ValueError: an autoencoder, which bounds no likelihood.
         """
-        if self._is_point:
+        if self.is_point:
             raise ValueError(f"model.objective {self.objective!r} bounds no likelihood")
         params = state.sampling_params("net")
 
@@ -153,8 +154,9 @@ class VAE:
         return math.prod(self.image_shape)
 
     @property
-    def _is_point(self) -> bool:
-        return self.objective in ("autoencoder", "denoising")
+    def is_point(self) -> bool:
+        """Whether codes are points, as in an autoencoder: then no likelihood is bounded."""
+        return self.objective in POINTS
 
     def _draw(self, state: State, batch: Batch, key: jax.Array) -> Batch:
         """Adds each example's noise from its own key, what the encoder sees, and this step's beta."""
@@ -197,7 +199,7 @@ class VAE:
         The cost is the KL to the prior; of a point, its negative log density, which moves the prior alone.
         """
         out, groups = self._apply(params, batch["seen"], batch["label"], batch["noise"])
-        if self._is_point:
+        if self.is_point:
             costs = [-p.log_density(jax.lax.stop_gradient(z)) for z, p, _ in groups]
         else:
             costs = [divergence(q, p) for _, p, q in groups]
@@ -205,16 +207,16 @@ class VAE:
 
     def _bits(self, log_likelihood, costs, total: str) -> dict[str, jax.Array]:
         unit = self._dims * math.log(2.0)
-        reconstruction, name = -log_likelihood / unit, "code" if self._is_point else "kl"
+        reconstruction, name = -log_likelihood / unit, "code" if self.is_point else "kl"
         scalars = {f"{name}_{i}": cost / unit for i, cost in enumerate(costs)} | {"reconstruction": reconstruction}
-        if not self._is_point:
+        if not self.is_point:
             return scalars | {total: sum(scalars.values())}
         return scalars | ({total: reconstruction} if total == "loss" else {})
 
     def _loss(self, params, batch: Batch):
         """Per-example loss in bits/dim [b], and scalars [b]."""
         log_likelihood, costs = self._terms(params, batch)
-        cost = sum(costs if self._is_point else (batch["beta"] * jnp.maximum(c, self.free_bits) for c in costs))
+        cost = sum(costs if self.is_point else (batch["beta"] * jnp.maximum(c, self.free_bits) for c in costs))
         loss = (cost - log_likelihood) / (self._dims * math.log(2.0))
         return loss, self._bits(log_likelihood, costs, "elbo")
 
@@ -272,7 +274,7 @@ def _build_net(options: dict[str, Any], setting: Setting) -> VAENet:
         patch=patch,
         blocks=options.pop("blocks"),
         embedding=options.pop("embedding"),
-        point=options["objective"] in ("autoencoder", "denoising"),
+        point=options["objective"] in POINTS,
         **shape,
         **dtype,
     )

@@ -19,6 +19,14 @@ def test_every_family_takes_the_shared_presets(module, preset):
     assert ("smoke" in preset) == (config.train.duration == "12 steps")
 
 
+@pytest.mark.parametrize("preset", ["flat", "autoencoder", "denoising", "adversarial,smoke", "nih,flat,denoising"])
+def test_presets_of_the_vae(preset):
+    config = vae_cxr.get_config(preset)
+    assert set(families.networks("vae", config.model)) == set(config.optim)
+    assert ("discriminator" in config.optim) == ("adversarial" in preset)
+    assert (config.model.latents[1] == 0) == ("flat" in preset)
+
+
 def test_segmenters_differ_in_the_objective_alone():
     flow, plain = flow_seg.get_config("nuclei"), unet_seg.get_config("nuclei")
     assert flow.data == plain.data and flow.train == plain.train and flow.optim == plain.optim

@@ -1,6 +1,7 @@
 """A family, its shardings and its steps, from a config and what is known of the data."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -119,7 +120,7 @@ def state_shapes(family: Family, info: Info, mesh: Mesh) -> State:
       UserError: the network cannot take images of this size.
     """
     try:
-        shapes = jax.eval_shape(lambda key: family.init(key, example_batch(info)), jax.random.key(0))
+        shapes = _jit_init(family).eval_shape(jax.random.key(0), example_batch(info))
     except (ValueError, TypeError) as error:
         raise UserError(f"config.model does not fit the data: {str(error).splitlines()[0]}") from error
     places = state_shardings(shapes, mesh)
@@ -129,8 +130,14 @@ def state_shapes(family: Family, info: Info, mesh: Mesh) -> State:
 def init_state(family: Family, info: Info, mesh: Mesh, seed: int) -> State:
     """A fresh state, made where it will lie."""
     places = jax.tree.map(lambda s: s.sharding, state_shapes(family, info, mesh))
-    init = jax.jit(lambda key: family.init(key, example_batch(info)), out_shardings=places)
+    init = jax.jit(lambda key: _jit_init(family)(key, example_batch(info)), out_shardings=places)
     return init(root_key(seed, "init"))
+
+
+@functools.lru_cache(maxsize=2)
+def _jit_init(family: Family):
+    """One function a family: its trace, which takes a second, is kept from one use to the next."""
+    return jax.jit(family.init)
 
 
 def root_key(seed: int, purpose: str) -> jax.Array:

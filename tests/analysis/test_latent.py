@@ -10,13 +10,17 @@ from data import UserError
 from tests.train.helpers import train_here
 
 
-def test_pictures_and_numbers(tmp_path):
+@pytest.mark.parametrize("preset", ["", ",denoising"])
+def test_pictures_and_numbers(preset, tmp_path):
     run, out = tmp_path / "run", tmp_path / "out"
-    train_here(run, cache=tmp_path / "cache", config="vae_cxr")
+    assert train_here(run, cache=tmp_path / "cache", config="vae_cxr", preset=f"medmnist,smoke{preset}") == 0
     latent.main(["--run", str(run), "--out", str(out), "--n", "16", "--k", "3"])
     result = json.loads((out / "latent.json").read_text())
     assert result["n"] == 16 and len(result["units"]) == 2 and result["k"] == 3
-    assert result["importance"]["mean"] < result["elbo"]["mean"] + 0.05
+    if preset:
+        assert "elbo" not in result and "importance" not in result and result["reconstruction"]["mean"] > 0
+    else:
+        assert result["importance"]["mean"] < result["elbo"]["mean"] + 0.05
     assert (out / "interpolations.png").exists() and (out / "traversals.png").exists()
     with pytest.raises(UserError, match="no run directory"):
         latent.main(["--run", str(tmp_path / "none"), "--out", str(out)])

@@ -8,7 +8,7 @@ import pytest
 
 from models import guidance, schedules
 from models.ddpm import SampleOptions
-from models.denoiser import TARGETS, Denoised, Denoiser
+from models.denoiser import TARGETS, Denoised, Denoiser, per_image
 from models.pixels import PixelScale, pixel_scale
 from models.weights import loss_weight
 from tests.models.helpers import (
@@ -161,12 +161,23 @@ def test_noise_levels_of_an_evaluation_depend_on_the_id_alone_and_are_even():
 
 @pytest.mark.parametrize("scale", [0.0, 1.0, 3.0])
 def test_guidance_is_u_plus_s_times_c_minus_u(scale):
-    c, u = (lambda x, t, v=v: Denoised(jnp.full_like(x, v)) for v in (2.0, 0.5))
+    both = lambda x, t: tuple(Denoised(jnp.full_like(x, v)) for v in (2.0, 0.5))  # noqa: E731
     x = jnp.zeros((1, 2, 2, 1))
-    inside = guidance.guided(c, u, schedules.EDM(), scale, (0.1, 1.0))(x, jnp.asarray(0.5))
-    outside = guidance.guided(c, u, schedules.EDM(), scale, (0.1, 1.0))(x, jnp.asarray(5.0))
+    inside = guidance.guided(both, schedules.EDM(), scale, (0.1, 1.0))(x, jnp.asarray(0.5))
+    outside = guidance.guided(both, schedules.EDM(), scale, (0.1, 1.0))(x, jnp.asarray(5.0))
     np.testing.assert_allclose(inside.x0, 0.5 + scale * 1.5)
     np.testing.assert_allclose(outside.x0, 2.0)
+
+
+@pytest.mark.parametrize("t", [0.5, [0.5, 0.1, 2.0]])
+def test_one_call_on_twice_the_batch_says_both(t):
+    def of_label(label):
+        return lambda x, t: x * per_image(jnp.broadcast_to(t, x.shape[:1])) + per_image(label[:, 0])
+
+    x, label = jax.random.normal(jax.random.key(0), (3, 2, 2, 1)), jnp.asarray([[1.0], [0.0], [1.0]])
+    got = guidance.given_and_free(of_label, label)(x, jnp.asarray(t))
+    expected = (of_label(given)(x, jnp.asarray(t)) for given in (label, jnp.full((3, 1), guidance.NULL)))
+    assert_close(got, tuple(expected), atol=0.0)
 
 
 def test_thresholding_keeps_pixels_in_range():

@@ -31,7 +31,10 @@ TINY = {
         "--config.model.generator_channels=(16,)", "--config.model.discriminator_channels=(16,)",
         "--config.model.ada_kimg=0.1",
     ),
-    "vae_cxr": ("--config.model.channels=(16,16)", "--config.model.latents=(4,2)", "--config.model.embedding=16"),
+    "vae_cxr": (
+        "--config.model.channels=(16,16)", "--config.model.latents=(4,2)", "--config.model.embedding=16",
+        "--config.model.discriminator.channels=(16,)",
+    ),
 }  # fmt: skip
 
 

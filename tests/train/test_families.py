@@ -16,11 +16,11 @@ from tests.train.test_devices import EIGHT
 from tests.train.test_resume import assert_same_run
 
 
-@pytest.mark.parametrize("config", ["flow_cxr", "gan_cxr", "vae_cxr"])
-def test_resume_is_exact_and_samples_follow(config, tmp_path, capsys):
-    cache = tmp_path / "cache"
-    assert train_here(tmp_path / "whole", cache=cache, config=config) == 0
-    assert train_here(tmp_path / "restarted", "--config.train.restart_at=7 steps", cache=cache, config=config) == 0
+@pytest.mark.parametrize(("config", "preset"), [("flow_cxr", ""), ("gan_cxr", ""), ("vae_cxr", ",adversarial")])
+def test_resume_is_exact_and_samples_follow(config, preset, tmp_path, capsys):
+    same = {"cache": tmp_path / "cache", "config": config, "preset": f"medmnist,smoke{preset}"}
+    assert train_here(tmp_path / "whole", **same) == 0
+    assert train_here(tmp_path / "restarted", "--config.train.restart_at=7 steps", **same) == 0
     assert "going on from step 7" in capsys.readouterr().err
     assert_same_run(tmp_path / "whole", tmp_path / "restarted")
     sample.main(["--run", str(tmp_path / "whole"), "--n", "3", "--out", str(tmp_path / "out")])
