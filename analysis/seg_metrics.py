@@ -9,8 +9,8 @@ TOLERANCE = 2.0  # pixels, of the normalised surface Dice
 def mask_scores(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
     """dice, iou, hd95, surface_dice and area_error of masks [h, w] (bool).
 
-    Two empty masks agree fully. Where one alone is empty, hd95 is the image's diagonal and the others are 0.
-    area_error is (predicted - true) / true area, nan where the true mask is empty.
+    Two empty masks agree fully. Where one alone is empty, hd95 is the image's diagonal and dice, iou and surface_dice
+    are 0. area_error is (predicted - true) / true area, nan where the true mask is empty.
     hd95 is the larger of the two directed 95th percentiles of the distances between borders.
     """
     both, either = float((predicted & true).sum()), float((predicted | true).sum())
@@ -54,7 +54,11 @@ def mean_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def expected_calibration_error(probability: np.ndarray, true: np.ndarray, bins: int = 10) -> float:
-    """Mean |share that is true - mean probability| over equal bins of the probability, weighted by their pixels."""
+    """Mean |share that is true - mean probability| over equal bins of the probability, weighted by their pixels.
+
+    Args:
+      probability, true: of one shape; `true` may be the share of raters who drew a pixel.
+    """
     which = np.minimum((probability.ravel() * bins).astype(int), bins - 1)
     count = np.bincount(which, minlength=bins)
     said, was = (np.bincount(which, v.ravel().astype(float), bins) for v in (probability, true))

@@ -96,7 +96,7 @@ def score(sdf: np.ndarray, truths: np.ndarray, raters: np.ndarray) -> dict[str, 
     Args:
       sdf: [n, k, h, w] samples.
       truths: [n, h, w] (bool), what at least half of the raters drew.
-      raters: [n, r, h, w] (bool), what each of them drew; the energy distance is to these.
+      raters: [n, r, h, w] (bool), what each of them drew; the energy distance and the calibration are to these.
     """
     samples, mean = sdf <= 0, sdf.mean(1)
     rows = [mask_scores(m <= 0, t) for m, t in zip(mean, truths, strict=True)]
@@ -114,7 +114,7 @@ def score(sdf: np.ndarray, truths: np.ndarray, raters: np.ndarray) -> dict[str, 
     curve, area = risk_coverage(np.asarray(images["deviation"]), risk)
     spread = np.std(images["deviation"]) * np.std(risk)
     result["uncertainty"] = {
-        "expected_calibration_error": expected_calibration_error(probability, truths),
+        "expected_calibration_error": expected_calibration_error(probability, raters.mean(1)),
         "correlation_of_deviation_with_error": float(np.corrcoef(images["deviation"], risk)[0, 1]) if spread else None,
         "risk_coverage": curve.tolist(),
         "area_under_risk_coverage": area,

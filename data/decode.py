@@ -153,16 +153,20 @@ def _decode(record: dict, source, options: DataOptions) -> tuple[np.ndarray, np.
         pixels = images.decode(record["image"], name, options.bits)
         if source.mask_channels:
             drawn = [record["mask"]] if source.raters == 1 else record["mask"]
-            masks = [images.decode_mask(mask, f"the mask of {name}") for mask in drawn]
-    for mask in masks:
+            masks = [images.decode_mask(mask, f"{_which(i, source)} of {name}") for i, mask in enumerate(drawn)]
+    for i, mask in enumerate(masks):
         if mask.shape[:2] != pixels.shape[:2]:
             raise CorruptImage(
-                f"{name} is {pixels.shape[1]}x{pixels.shape[0]} pixels but its mask is "
+                f"{name} is {pixels.shape[1]}x{pixels.shape[0]} pixels but {_which(i, source)} is "
                 f"{mask.shape[1]}x{mask.shape[0]}: "
                 'correct the mask, or set data.on_error="skip" to leave such images out.'
             )
     image = images.to_size(pixels, options, name)
     return image, np.stack([images.mask_to_size(mask, options) for mask in masks]) if masks else None
+
+
+def _which(rater: int, source) -> str:
+    return "its mask" if source.raters == 1 else f"rater {rater + 1}'s mask"
 
 
 class _Writer:

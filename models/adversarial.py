@@ -31,7 +31,7 @@ def discriminator_loss(name: str, real: jax.Array, fake: jax.Array) -> jax.Array
         return fake - real
     if name == "relativistic":
         return jax.nn.softplus(fake - real)
-    raise ValueError(f"model.loss {name!r} is unknown; choose one of {', '.join(LOSSES)}")
+    raise ValueError(f"loss {name!r} is unknown; choose one of {', '.join(LOSSES)}")
 
 
 def generator_loss(name: str, real: jax.Array, fake: jax.Array) -> jax.Array:
@@ -46,7 +46,7 @@ def generator_loss(name: str, real: jax.Array, fake: jax.Array) -> jax.Array:
         return -fake
     if name == "relativistic":
         return jax.nn.softplus(real - fake)
-    raise ValueError(f"model.loss {name!r} is unknown; choose one of {', '.join(LOSSES)}")
+    raise ValueError(f"loss {name!r} is unknown; choose one of {', '.join(LOSSES)}")
 
 
 def slope(critic: Critic, x: jax.Array) -> jax.Array:
@@ -76,6 +76,9 @@ class Game:
       r1, r2: weight gamma of the zero-centred penalties on real and on generated images.
       interpolated: weight of WGAN-GP's penalty.
       penalty_every: the penalties are taken every so many steps, times as much.
+
+    Raises:
+      ValueError: an unknown loss, or no step between two penalties.
     """
 
     loss: str
@@ -86,18 +89,23 @@ class Game:
 
     def __post_init__(self):
         if self.loss not in LOSSES:
-            raise ValueError(f"model.loss {self.loss!r} is unknown; choose one of {', '.join(LOSSES)}")
+            raise ValueError(f"loss {self.loss!r} is unknown; choose one of {', '.join(LOSSES)}")
+        if self.penalty_every < 1:
+            raise ValueError(f"penalty_every={self.penalty_every} must be at least 1")
 
     def due(self, step: jax.Array) -> jax.Array:
         """Whether D is penalised on this step."""
         return step % self.penalty_every == 0
 
     def penalties(self, critic: Critic, real: jax.Array, fake: jax.Array, u: jax.Array, due: jax.Array):
-        """Penalty of D [b], and |grad D|^2 of real and generated images [b], zeros on the steps that take none."""
+        """Penalty of D [b], and for each of r1 and r2 that is on, |grad D|^2 [b] as slope_real and slope_fake.
+
+        Both are `penalty_every` times as large where they are taken and 0 elsewhere: means over steps are right.
+        """
         zero = jnp.zeros(real.shape[0])
 
         def taken():
-            penalty, slopes = zero, {"slope_real": zero, "slope_fake": zero}
+            penalty, slopes = zero, {}
             for name, gamma, x in (("slope_real", self.r1, real), ("slope_fake", self.r2, fake)):
                 if gamma:
                     slopes[name] = slope(critic, x)
@@ -110,7 +118,8 @@ class Game:
             return zero, {}
         if self.penalty_every == 1:
             return taken()
-        return jax.lax.cond(due, taken, lambda: (zero, {"slope_real": zero, "slope_fake": zero}))
+        shapes = jax.eval_shape(taken)
+        return jax.lax.cond(due, taken, lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
 
     def accuracies(self, real: jax.Array, fake: jax.Array) -> dict[str, jax.Array]:
         """Share [b] of real and of generated images that D gets right.

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from models import coupling, guidance, ode, paths
+from models.denoiser import per_image
 from models.divergence import exact_divergence, hutchinson
 from models.family import Batch, Setting
 from models.label_mean import LabelMean, label_mean, residual_std
@@ -98,7 +99,7 @@ class Flow:
 
         def velocity(x, t):
             given, free = both(x, t)
-            inside = (t >= options.guidance_low) & (t <= options.guidance_high)
+            inside = per_image((t >= options.guidance_low) & (t <= options.guidance_high))
             return given + jnp.where(inside, options.guidance - 1.0, 0.0) * (given - free)
 
         return velocity

@@ -67,7 +67,7 @@ class FlowSeg:
         """Per example [b], of the averaged weights: loss, and dice of one sample by four Euler steps."""
         drawn = self._draw(batch, key, training=False)
         loss = self._loss(state.sampling_params("net"), drawn)[0]
-        keys = example_keys(jax.random.fold_in(key, 1), batch["id"])
+        keys = jax.vmap(lambda k: jax.random.fold_in(k, 5))(example_keys(key, batch["id"]))
         sdf = self.predict(state, batch["image"], keys, sampler="euler", steps=4)[:, 0]
         return {"loss": loss, "dice": dice(sdf <= 0, batch["mask"][..., self.channel] > 0.5)}
 

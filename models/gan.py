@@ -65,7 +65,8 @@ class GAN:
 
         Returns:
           (state, scalars []): loss (of G), d_loss, d_real and d_fake (accuracies), slope_real and slope_fake
-          (|grad D|^2), r_t, p, diversity (of generated images against real ones, 1 is equal), norms of the gradients.
+          (|grad D|^2, where r1 and r2 are on), r_t, p, diversity (of generated images against real ones, 1 is equal),
+          norms of the gradients.
         """
         n = batch["image"].shape[0]
         batch = self._draw(batch, key) | {"p": jnp.broadcast_to(state.extra["augmentation"]["p"], (n,))}

@@ -143,6 +143,6 @@ def check_levels(image_size: int, patch: int, channels: tuple[int, ...]) -> None
     reach = 4 * 2 ** (len(channels) - 1) * patch
     if reach != image_size:
         raise ValueError(
-            f"model: {len(channels)} levels from 4 x 4 and patch {patch} make images of {reach} px, not {image_size}; "
-            f"change data.image_size, model.patch or the number of model.channels"
+            f"a GAN's network of {len(channels)} levels from 4 x 4 and patch {patch} takes images of {reach} px, not "
+            f"{image_size}; change data.image_size, its patch or the number of its channels"
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from models.denoiser import Denoised, DenoiseFn
+from models.denoiser import Denoised, DenoiseFn, per_image
 from models.pixels import PixelScale
 from models.schedules import Schedule
 
@@ -51,7 +51,7 @@ def guided(
     def denoise(x, t):
         alpha, sigma = schedule.alpha_sigma(t)
         level = sigma / alpha
-        s = jnp.where((level >= interval[0]) & (level <= interval[1]), scale, 1.0)
+        s = per_image(jnp.where((level >= interval[0]) & (level <= interval[1]), scale, 1.0))
         c, u = both(x, t)
         return Denoised(u.x0 + s * (c.x0 - u.x0), c.fraction)
 

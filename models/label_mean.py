@@ -34,7 +34,7 @@ class LabelMean:
         if self.base is None:
             return jnp.zeros((label.shape[0], 1, 1, 1))
         entries = jnp.where(label >= 0, label - self.prevalence, 0.0)
-        return self.base + jnp.einsum("bk,khwc->bhwc", entries, self.slopes)
+        return self.base + jnp.einsum("bk,khwc->bhwc", entries, self.slopes, precision=jax.lax.Precision.HIGHEST)
 
 
 def label_mean(center: str, means, pixels: PixelScale) -> LabelMean:

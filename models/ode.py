@@ -42,18 +42,21 @@ def solve(name: str, velocity: VelocityFn, x: jax.Array, times: np.ndarray, tole
     steps = np.diff(times)
     stages = times[:-1, None] + steps[:, None] * np.asarray(nodes)
 
+    def weighted(by, slopes):  # at full precision, which a product of matrices has not on every device
+        return jnp.tensordot(by, slopes, 1, precision=jax.lax.Precision.HIGHEST)
+
     def step(x, row):
         h, stage_times = row
 
         def stage(slopes, of_stage):
             i, coefficients, t = of_stage
-            slope = velocity(x + h * jnp.tensordot(coefficients, slopes, 1), t)
+            slope = velocity(x + h * weighted(coefficients, slopes), t)
             return slopes.at[i].set(slope), None
 
         # A loop and not a row of calls: the network is compiled once, whatever the order.
         slopes = jnp.zeros((count, *x.shape), x.dtype)
         slopes, _ = jax.lax.scan(stage, slopes, (jnp.arange(count), matrix, stage_times))
-        return x + h * jnp.tensordot(jnp.asarray(weights, x.dtype), slopes, 1), None
+        return x + h * weighted(jnp.asarray(weights, x.dtype), slopes), None
 
     x, _ = jax.lax.scan(step, x, (jnp.asarray(steps, x.dtype), jnp.asarray(stages, x.dtype)))
     return x

@@ -77,7 +77,7 @@ class VAE:
 
         An autoencoder's loss is its reconstruction, given the code: it bounds no likelihood.
         """
-        log_likelihood, costs = self._terms(state.sampling_params("net"), self._draw(state, batch, key))
+        log_likelihood, costs, _ = self._terms(state.sampling_params("net"), self._draw(state, batch, key))
         return self._bits(log_likelihood, costs, "loss")
 
     def sample(self, state: State, keys: jax.Array, label: jax.Array, **options) -> jax.Array:
@@ -109,9 +109,7 @@ class VAE:
 
     def decode(self, state: State, codes: list[jax.Array], label: jax.Array) -> jax.Array:
         """Images [b, h, w, c] of codes as `codes` gives them."""
-        params = {"params": state.sampling_params("net")}
-        out, _ = self.net.apply(params, label, codes, None, 1.0, True, method=self.net.decode)
-        return self._mean_image(out)
+        return self._mean_image(self._decoded(state.sampling_params("net"), label, codes))
 
     def importance_bits_per_dim(self, state: State, batch: Batch, key: jax.Array, k: int) -> jax.Array:
         """Importance-weighted bound on the bits/dim [b] with k codes an image (Burda et al. 2016, eq. 8).
@@ -178,6 +176,10 @@ class VAE:
     def _apply(self, params, image: jax.Array, label: jax.Array, noise):
         return self.net.apply({"params": params}, self.pixels.to_network(image), label, noise)
 
+    def _decoded(self, params, label: jax.Array, codes) -> jax.Array:
+        """The decoder's output for codes as they are."""
+        return self.net.apply({"params": params}, label, codes, None, 1.0, True, method=self.net.decode)[0]
+
     def _mean_image(self, out: jax.Array) -> jax.Array:
         return jnp.clip(self.pixels.to_pixels(self._likelihood(out)[0]), -1.0, 1.0)
 
@@ -194,7 +196,7 @@ class VAE:
         return log_probability(self.pixels.to_network(image), mean, log_scale, self.pixels).sum((1, 2, 3))
 
     def _terms(self, params, batch: Batch):
-        """(log P(image | code) [b], [cost of each group's code [b]]), nats, of a batch of `_draw`.
+        """(log P(image | code) [b], [cost of each group's code [b]], [codes]), nats, of a batch of `_draw`.
 
         The cost is the KL to the prior; of a point, its negative log density, which moves the prior alone.
         """
@@ -203,7 +205,7 @@ class VAE:
             costs = [-p.log_density(jax.lax.stop_gradient(z)) for z, p, _ in groups]
         else:
             costs = [divergence(q, p) for _, p, q in groups]
-        return self._log_likelihood(out, batch["image"]), costs
+        return self._log_likelihood(out, batch["image"]), costs, [z for z, _, _ in groups]
 
     def _bits(self, log_likelihood, costs, total: str) -> dict[str, jax.Array]:
         unit = self._dims * math.log(2.0)
@@ -215,7 +217,10 @@ class VAE:
 
     def _loss(self, params, batch: Batch):
         """Per-example loss in bits/dim [b], and scalars [b]."""
-        log_likelihood, costs = self._terms(params, batch)
+        return self._weigh(batch, *self._terms(params, batch)[:2])
+
+    def _weigh(self, batch: Batch, log_likelihood: jax.Array, costs: list[jax.Array]):
+        """The same, of what `_terms` gave."""
         cost = sum(costs if self.is_point else (batch["beta"] * jnp.maximum(c, self.free_bits) for c in costs))
         loss = (cost - log_likelihood) / (self._dims * math.log(2.0))
         return loss, self._bits(log_likelihood, costs, "elbo")

@@ -1,7 +1,8 @@
-"""VAE with a discriminator, the adversarial autoencoder of Larsen et al. (2016), of which it keeps the game.
+"""VAE with a discriminator, after the VAE/GAN of Larsen et al. (2016).
 
-D judges decoded draws from the prior and from the posterior. The pixels' likelihood stays, where Larsen et al. put a
-distance in D's features, so that the bound is still one and is reported in the same bits/dim.
+D judges images decoded from the posterior's codes and from the prior's. As there, the game teaches the decoder and not
+the encoder. The pixels' likelihood stays, where Larsen et al. put a distance in D's features, so that the bound is
+still one and is reported in the same bits/dim; and the priors, which are learned here, take part in the game.
 """
 
 import dataclasses
@@ -54,9 +55,10 @@ class AdversarialVAE(VAE):
 
     def _draw(self, state: State, batch: Batch, key: jax.Array) -> Batch:
         """Adds to VAE's draw the noise of a code from the prior, and u of the penalties."""
-        keys = jax.vmap(jax.random.split)(example_keys(jax.random.fold_in(key, 1), batch["id"]))
-        more = {"prior_noise": self._noise(keys[:, 0]), "u": jax.vmap(jax.random.uniform)(keys[:, 1])}
-        return super()._draw(state, batch, key) | more
+        batch = super()._draw(state, batch, key)
+        after = len(batch["noise"]) + 1  # streams of an example's key that super() has used
+        stream = lambda i: jax.vmap(lambda k: jax.random.fold_in(k, after + i))(example_keys(key, batch["id"]))  # noqa: E731
+        return batch | {"prior_noise": self._noise(stream(0)), "u": jax.vmap(jax.random.uniform)(stream(1))}
 
     def _step_d(self, state: State, batch: Batch):
         due, net = self.game.due(state.step), state.params["net"]
@@ -73,8 +75,7 @@ class AdversarialVAE(VAE):
         """Per-example loss of D [b], the mean over both kinds of decoded image, and scalars [b]."""
         real, critic = part["image"], lambda x: self._judge(params, x, part["label"])
         d_real, losses, scalars = critic(real), [], []
-        for fake in self._decoded(net, part):
-            fake = jax.lax.stop_gradient(fake)
+        for fake in jax.lax.stop_gradient(self._fakes(net, part, self._terms(net, part)[2])):
             d_fake = critic(fake)
             penalty, slopes = self.game.penalties(critic, real, fake, part["u"], due)
             losses.append(adversarial.discriminator_loss(self.game.loss, d_real, d_fake) + penalty)
@@ -83,15 +84,16 @@ class AdversarialVAE(VAE):
 
     def _loss_of_both(self, params, discriminator, part: Batch):
         """The VAE's loss and the decoder's in the game, per example [b], and scalars [b]."""
-        loss, scalars = self._loss(params, part)
+        log_likelihood, costs, codes = self._terms(params, part)
+        loss, scalars = self._weigh(part, log_likelihood, costs)
         d_real = self._judge(discriminator, part["image"], part["label"])
-        fakes = [self._judge(discriminator, fake, part["label"]) for fake in self._decoded(params, part)]
+        fakes = [self._judge(discriminator, x, part["label"]) for x in self._fakes(params, part, codes)]
         game = sum(adversarial.generator_loss(self.game.loss, d_real, d_fake) for d_fake in fakes) / len(fakes)
         return loss + self.weight * game, scalars | {"game": game}
 
-    def _decoded(self, params, part: Batch) -> tuple[jax.Array, jax.Array]:
-        """Mean images of codes from the posterior and from the prior, not clipped: a clipped pixel learns nothing."""
-        seen, _ = self._apply(params, part["seen"], part["label"], part["noise"])
+    def _fakes(self, params, part: Batch, codes) -> tuple[jax.Array, jax.Array]:
+        """Mean images of the posterior's codes and of the prior's, not clipped: a clipped pixel learns nothing."""
+        seen = self._decoded(params, part["label"], jax.lax.stop_gradient(codes))
         drawn, _ = self.net.apply({"params": params}, part["label"], part["prior_noise"], method=self.net.decode)
         return tuple(self.pixels.to_pixels(self._likelihood(out)[0]) for out in (seen, drawn))
 

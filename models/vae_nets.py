@@ -4,7 +4,8 @@ Ladder inference (Sonderby et al. 2016) in the residual form of Vahdat and Kautz
 prior, moved and scaled by what the encoder saw. With one group, at the coarsest level, it is the flat VAE.
 
 An autoencoder's codes are points, and its priors only describe them: they are fitted to the codes as they come, and
-nothing else feels it (density estimation after Ghosh et al. 2020, here along with the training).
+no gradient of it reaches the rest, but for the norm at which all gradients are clipped (density estimation after Ghosh
+et al. 2020, here along with the training).
 """
 
 from collections.abc import Sequence

@@ -81,7 +81,10 @@ def build_family(config: ml_collections.ConfigDict, info: Info, means: LabelMean
         networks = families.networks(name, options)
         missing = [network for network in networks if network not in config.optim]
         if missing:
-            raise UserError(f"config.optim.{missing[0]} is missing: the family {name!r} has a network of that name")
+            raise UserError(
+                f"config.optim.{missing[0]} is missing: with these options the family {name!r} has a network of that "
+                f"name; a preset may bring both (see the config file's first lines)"
+            )
         optimizers = {n: build_optimizer(config.optim[n].to_dict(), total, steps, n) for n in networks}
         updater = Updater(optimizers, EMA(**config.ema.to_dict()), config.train.accumulate, dtype == jnp.float16)
         return families.build(name, options, setting, updater)

@@ -7,6 +7,7 @@ newest. So every step gets a SHA-256 beside it once it is committed, and restori
 import hashlib
 import json
 import logging
+import math
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -52,7 +53,8 @@ class Checkpointer:
         _wait_for_hosts("checkpoints are checked")
         self._scores: dict[int, float] = {}
         for path in _step_folders(self.folder):
-            self._scores |= _scores(path)
+            if int(path.name) not in self._damaged:
+                self._scores |= _scores(path)
         kept = [policies.LatestN(keep), _Best(self._scores, keep_best), policies.CustomSteps(list(milestones))]
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy(kept),
@@ -117,8 +119,9 @@ class Checkpointer:
         return restored["state"], restored["host"]
 
     def set_score(self, step: int, score: float) -> None:
-        """Scores a step, also one that is saved already; the next save keeps it for good."""
-        self._scores[step] = score
+        """Scores a step, also one that is saved already; the next save keeps it for good. A score must be finite."""
+        if math.isfinite(score):
+            self._scores[step] = score
 
     def best_step(self) -> int | None:
         """The kept step of the smallest score, None where none has one."""

@@ -130,7 +130,7 @@ class _Trainer:
         self.writer = _open_writers(self.folder, self.rows)
         if host.get("owed"):
             score = self._evaluate_due(state, step)
-            if score is not None and self._saves(step):  # else an uninterrupted run has no such checkpoint
+            if score is not None and self._saves(step):
                 self.checkpointer.set_score(step, score)
         batches = prefetch(self._batch, step, total)
         with _stop_signals() as stop, contextlib.closing(batches), contextlib.closing(self.writer):
@@ -210,14 +210,15 @@ class _Trainer:
             for warning in self.family.warnings(means):
                 say(f"warning at step {step}: {warning}")
             self.window = Window()
-        # A signal leaves little time: what is due is evaluated when the run goes on.
+        # A signal leaves little time: what is due is evaluated when the run goes on. A checkpoint that is there only
+        # for the signal is never the best, since an uninterrupted run has none.
         owed = bool(stop) and step < total
         if not owed:
             score = self._evaluate_due(state, step)
         self.writer.flush()
         if stop or self._saves(step):
             host = {"sums": self.window.sums, "count": self.window.count, "latest": self.latest, "owed": owed}
-            self.checkpointer.save(state, host | {"rows": self.rows}, score)
+            self.checkpointer.save(state, host | {"rows": self.rows}, score if self._saves(step) else None)
         if stop or step in (total, self.plan.restart_at):
             self.checkpointer.wait()
 

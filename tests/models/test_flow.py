@@ -201,5 +201,5 @@ def test_mistakes_are_named():
 
 
 def test_eight_images_are_reproduced():
-    family = make_flow(rate=OVERFIT_RATE, unet__channels=64, unet__blocks=2)
+    family = make_flow(rate=OVERFIT_RATE, unet__channels=64)
     assert_eight_images_are_reproduced(family, sampler="midpoint", steps=20)

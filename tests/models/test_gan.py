@@ -31,7 +31,7 @@ def test_losses_by_hand(x64):
     for name, (of_d, of_g) in expected.items():
         np.testing.assert_allclose(adversarial.discriminator_loss(name, real, fake), of_d, rtol=1e-12)
         np.testing.assert_allclose(adversarial.generator_loss(name, real, fake), of_g, rtol=1e-12)
-    with pytest.raises(ValueError, match="model.loss 'lsgan' is unknown"):
+    with pytest.raises(ValueError, match="loss 'lsgan' is unknown"):
         adversarial.generator_loss("lsgan", real, fake)
 
 
@@ -171,9 +171,10 @@ def test_every_loss_trains(loss):
 
 def test_mistakes_are_named():
     for changes, message in (
-        ({"loss": "lsgan"}, "model.loss 'lsgan' is unknown"),
+        ({"loss": "lsgan"}, "loss 'lsgan' is unknown"),
+        ({"penalty_every": 0}, "penalty_every=0 must be at least 1"),
         ({"augmentation": "diffaug"}, "model.augmentation 'diffaug' is unknown"),
-        ({"patch": 4}, "make images of 16 px, not 8"),
+        ({"patch": 4}, "takes images of 16 px, not 8"),
         ({"depth": 3}, "config.model.depth is not a field"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -38,7 +38,7 @@ def test_hutchinson_is_unbiased(x64):
     assert got.mean() == pytest.approx(gaussian.log_density(x[:1])[0], abs=1e-2 + 4 * got.std() / math.sqrt(4000))
 
 
-def gray_images(bits, n=20_000, mean=-0.1, std=0.25):
+def gray_images(bits, n=8_000, mean=-0.1, std=0.25):
     """1x1 images of a Gaussian rounded to `bits`, and the mean number of bits that the best code takes for them."""
     top = 2**bits - 1
     levels = np.round((np.clip(np.random.default_rng(0).normal(mean, std, n), -1, 1) + 1) * top / 2)

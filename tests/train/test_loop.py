@@ -13,6 +13,7 @@ from data import DataOptions, UserError, load
 from models.state import State
 from tests.train.helpers import write_npz
 from train import loop, rundir, sharding
+from train.checkpoint import Checkpointer
 
 TOTAL, EVERY = 12, 4
 
@@ -42,19 +43,20 @@ def opened(tmp_path):
     """A function that trains in a folder with an evaluator that calls `when(step)`; the best step is the 8th."""
     config = ddpm_cxr.get_config("medmnist,smoke").unlock()
     config.train.log_every = "4 steps"
-    config.checkpoint.update(every="4 steps", keep=2, keep_best=1)
+    config.checkpoint.update(keep=2, keep_best=1)
     options = DataOptions(
         name="medmnist", dir=str(write_npz(tmp_path / "tiny.npz")), cache=str(tmp_path / "cache"), image_size=16
     )
     dataset = load(options, progress=False)
 
-    def train(folder, when=lambda step: None, total=TOTAL, family=Countdown(), restart_at=""):
+    def train(folder, when=lambda step: None, total=TOTAL, family=Countdown(), restart_at="", save_every=4):
         def score(state, step):
             when(step)
             return {"loss": abs(step - 8) + float(state.params["net"]["w"][0])}, {}
 
         folder.mkdir(exist_ok=True)
         config.train.duration, config.train.restart_at = f"{total} steps", restart_at
+        config.checkpoint.every = f"{save_every} steps"
         evaluators = [loop.Evaluator("val", EVERY, score)]
         return loop.run(config, folder, dataset, family, sharding.make_mesh(1), evaluators)
 
@@ -98,6 +100,42 @@ def test_before_an_evaluation_that_is_then_owed(opened, monkeypatch):
     assert seen == ["evaluated 4", 8]
     opened.train(opened.folder / "stopped")
     same(opened.folder / "whole", opened.folder / "stopped")
+
+
+@pytest.mark.parametrize("owed", [False, True])
+def test_a_checkpoint_made_for_a_signal_is_never_the_best(owed, opened, monkeypatch):
+    """Evaluated at 4, 8 and 12 but saved at 6 and 12: the one of step 8 is there for the signal alone."""
+    collect = loop._Trainer._collect
+    folder, seen = opened.folder / "stopped", []
+
+    def stop_once(step):
+        if step == 8 and not seen:
+            seen.append(step)
+            stop()
+
+    if owed:
+        monkeypatch.setattr(
+            loop._Trainer, "_collect", lambda self, step, scalars: (collect(self, step, scalars), stop_once(step))
+        )
+    with pytest.raises(loop.Interrupted, match="at step 8"):
+        opened.train(folder, lambda step: None if owed else stop_once(step), save_every=6)
+    assert opened.train(folder, save_every=6)["best_step"] == 12
+
+
+def test_a_score_that_is_not_a_number_is_never_the_best(opened):
+    scored = Checkpointer(opened.folder / "checkpoints")
+    for step, score in ((4, float("nan")), (8, 1.0), (12, 0.5)):
+        scored.set_score(step, score)
+    scored.close()
+    assert scored._scores == {8: 1.0, 12: 0.5}
+
+
+def test_a_damaged_checkpoint_is_not_read_where_nothing_may_be_changed(opened):
+    opened.train(opened.folder / "run")
+    (opened.folder / "run" / "checkpoints" / "12" / "host" / "metadata").write_text('{"scores": {"8"')
+    readable = Checkpointer(opened.folder / "run" / "checkpoints", read_only=True)
+    assert readable.latest_step == 8 and readable.best_step() == 8
+    readable.close()
 
 
 def test_a_longer_duration_goes_on_where_the_shorter_ended(opened, capsys):
