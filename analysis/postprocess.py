@@ -1,8 +1,6 @@
 """Named post-processes of samples. They change what a metric sees, so they are off unless a config names one."""
 
 import numpy as np
-from scipy import ndimage
-from skimage.restoration import denoise_bilateral
 
 from data import UserError
 
@@ -26,6 +24,10 @@ def postprocess(images: np.ndarray, name: str) -> np.ndarray:
 
 
 def _bilateral_sharpen(image: np.ndarray) -> np.ndarray:
+    # Imported here: they take the better part of a second, and most runs never come here.
+    from scipy import ndimage
+    from skimage.restoration import denoise_bilateral
+
     one = image.shape[-1] == 1  # a colour distance over one channel is an image without that axis, says skimage
     unit = (image[..., 0] if one else image) / 2.0 + 0.5
     smooth = denoise_bilateral(unit, 5, sigma_color=0.1, sigma_spatial=2.0, channel_axis=None if one else -1)

@@ -1,11 +1,13 @@
-"""python -m analysis.segment --run RUN [--split test] [--ensemble 8] [--steps 4] [--out results]
+"""python -m analysis.segment --run RUN [--split test] [--ensemble 8] [--steps 4] [--out results] [--beside RESULT.json]
 
 Segments a split and scores every image: Dice, IoU, HD95, normalised surface Dice, relative area error, each with a
 bootstrap interval over the images; calibration of the ensemble; the energy distance. Writes OUT/STUDY/NAME.json with
-every image's scores, so that two runs can be compared image by image, and a picture of best, median and worst cases.
+every image's scores and a picture of best, median and worst cases. --beside takes such a file of another segmenter and
+adds the differences of the scores, image by image.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,20 +40,24 @@ def main(argv: list[str] | None = None) -> int:
     if not hasattr(run.family, "predict"):
         raise UserError(f"{args.run} is no segmenter; use python -m analysis.sample or python -m analysis.evaluate")
     options = run.sample_options(sampler=args.sampler, steps=args.steps, ensemble=args.ensemble)
+    other = read_result(Path(args.beside)) if args.beside else None
     dataset = open_data(run, args.data_dir)
     images, truths, raters, sdf, ids = predict(run, dataset, args.split, options, args.seed, args.batch)
     result = score(sdf, truths, raters) | {
         "run": run.folder.resolve().name, "family": run.config.model.family, "dataset": run.info.name,
-        "split": args.split, "step": run.step, "parameters": run.parameters, "sampling": options | {"seed": args.seed},
+        "data": run.info.fingerprint, "split": args.split, "step": run.step, "parameters": run.parameters,
+        "sampling": options | {"seed": args.seed},
         "ids": ids.tolist(), "device": device_name(), "git": git_revision(),
         "command": ["python -m analysis.segment", *(argv or sys.argv[1:])],
     }  # fmt: skip
+    if other:
+        result["difference"] = differences(result, other) | {"from": Path(args.beside).name}
     path = result_path(args, run, "_seg")
     write_json(path, result)
     draw_cases(images, truths, sdf, np.asarray(result["images"]["dice"]), path.with_suffix(".png"))
     for name in SCORES:
         value = result[name]
-        print(f"{name:<14}{value['mean']:8.4f} [{value['low']:.4f}, {value['high']:.4f}]")
+        print(f"{name:<14}{value['mean']:8.4f} [{value['low']:.4f}, {value['high']:.4f}]{_beside(result, name)}")
     print(f"n = {len(ids)}  {path}")
     return 0
 
@@ -61,6 +67,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add_result(parser)
     parser.add_argument("--split", default="test", help="train, val or test")
     parser.add_argument("--batch", type=int, default=16, help="images at once; no number depends on it")
+    parser.add_argument("--beside", default="", help="result file of another segmenter on the same images")
     parser.add_argument("--sampler", help="of a flow: euler, midpoint, heun, rk4, adaptive, flowsdf")
     parser.add_argument("--steps", type=int, help="steps of the solver")
     parser.add_argument("--ensemble", type=int, help="masks drawn an image")
@@ -131,6 +138,40 @@ def _of_different(samples: np.ndarray) -> float:
 def _with_interval(values) -> dict[str, float]:
     mean, low, high = bootstrap(np.asarray(values))
     return {"mean": mean, "low": low, "high": high}
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """A file that this command wrote.
+
+    Raises:
+      UserError: it is none.
+    """
+    try:
+        result = json.loads(path.read_text())
+        return {"images": result["images"], "ids": result["ids"], "split": result["split"], "data": result["data"]}
+    except FileNotFoundError as error:
+        raise UserError(f"--beside {path} is not there; give a result of python -m analysis.segment") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"--beside {path} is no result of python -m analysis.segment ({error})") from error
+
+
+def differences(result: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """{score: mean difference of the two on the same images, with a bootstrap interval over the images}.
+
+    Raises:
+      UserError: the images are not the same.
+    """
+    if any(result[key] != other[key] for key in ("split", "data", "ids")):
+        raise UserError("--beside: that result is of other images; segment the same split of the same data")
+    pairs = {name: [np.asarray(r["images"][name], np.float64) for r in (result, other)] for name in SCORES}
+    return {name: _with_interval(mine - theirs) for name, (mine, theirs) in pairs.items()}
+
+
+def _beside(result: dict[str, Any], name: str) -> str:
+    if "difference" not in result:
+        return ""
+    value = result["difference"][name]
+    return f"   difference {value['mean']:+.4f} [{value['low']:+.4f}, {value['high']:+.4f}]"
 
 
 def draw_cases(images, truths, sdf, dice, path: Path) -> None:

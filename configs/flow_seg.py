@@ -39,6 +39,7 @@ def get_network(model: Config) -> None:
     model.blocks = 1  # residual blocks a level, in the encoder and on both ways of the U-Net
     model.patch = 2  # space-to-depth factor of the stems, depth-to-space factor of the end
     model.concatenate = False  # the image beside x_t instead of an encoder whose features enter at every level
+    model.norm_groups = 8  # of every group norm
     model.dropout = 0.0  # rate
 
 

@@ -37,6 +37,7 @@ def get_model() -> Config:
     model.blocks = 1  # residual blocks a level, in the encoder and in the decoder
     model.patch = 4  # space-to-depth factor of the first layer, depth-to-space factor of the last
     model.embedding = 128  # size of the label's embedding
+    model.norm_groups = 8  # of every group norm
     model.discriminator = get_discriminator()
     return model
 

@@ -4,6 +4,8 @@ The image has an encoder of its own, which runs once an image and not once a ste
 MedSegDiff's conditioning). With `concatenate`, the image stands beside x_t instead and there is no encoder.
 """
 
+from functools import partial
+
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -31,6 +33,7 @@ class SegNet(nn.Module):
       blocks: residual blocks a level, on each of the three ways.
       patch: space-to-depth factor of the stems and depth-to-space factor of the end.
       concatenate: the image beside x_t instead of an encoder.
+      norm_groups: groups of every group norm.
       dropout: rate, inside every residual block.
       dtype: compute dtype.
     """
@@ -40,15 +43,16 @@ class SegNet(nn.Module):
     blocks: int
     patch: int
     concatenate: bool = False
+    norm_groups: int = 8
     dropout: float = 0.0
     dtype: Dtype = jnp.float32
 
     def setup(self):
         levels = range(len(self.channels))
         conv = lambda features, **options: Conv(features, dtype=self.dtype, **options)  # noqa: E731
-        row = lambda width: [  # noqa: E731
-            ResBlock(width, scale_shift=True, dropout=self.dropout, dtype=self.dtype) for _ in range(self.blocks)
-        ]
+        norm = partial(GroupNorm, self.norm_groups, dtype=self.dtype)
+        options = {"scale_shift": True, "dropout": self.dropout, "norm": norm, "dtype": self.dtype}
+        row = lambda width: [ResBlock(width, **options) for _ in range(self.blocks)]  # noqa: E731
         widths = self.channels
         self.time_embedding = TimeEmbedding(widths[0], 4 * widths[0])
         if not self.concatenate:
@@ -62,7 +66,7 @@ class SegNet(nn.Module):
         self.down = [Downsample(dtype=self.dtype) for _ in levels[1:]]
         self.up_blocks = [row(widths[level]) for level in levels]
         self.up = [Upsample(dtype=self.dtype) for _ in levels[1:]]
-        self.norm_out = GroupNorm(dtype=self.dtype)
+        self.norm_out = norm()
         self.conv_out = conv(self.out_channels * self.patch**2, kernel_init=zeros)
 
     def __call__(self, x: Array, time: Array, image: Array, keys: Array | None = None) -> Array:

@@ -279,6 +279,7 @@ def _build_net(options: dict[str, Any], setting: Setting) -> VAENet:
         patch=patch,
         blocks=options.pop("blocks"),
         embedding=options.pop("embedding"),
+        norm_groups=options.pop("norm_groups"),
         point=options["objective"] in POINTS,
         **shape,
         **dtype,

@@ -69,6 +69,7 @@ class VAENet(nn.Module):
       blocks: residual blocks a level, in the encoder and in the decoder.
       patch: space-to-depth factor of the first layer and depth-to-space factor of the last.
       embedding: size of the label's embedding.
+      norm_groups: groups of every group norm.
       point: the code is the posterior's mean, as in an autoencoder.
       dtype: compute dtype.
     """
@@ -80,11 +81,12 @@ class VAENet(nn.Module):
     blocks: int
     patch: int
     embedding: int
+    norm_groups: int = 8
     point: bool = False
     dtype: Dtype = jnp.float32
 
     def setup(self):
-        norm = partial(GroupNorm, dtype=self.dtype)
+        norm = partial(GroupNorm, self.norm_groups, dtype=self.dtype)
 
         def blocks(level):
             options = {"scale_shift": True, "norm": norm, "dtype": self.dtype}

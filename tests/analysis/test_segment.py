@@ -40,6 +40,17 @@ def test_every_image_is_scored(tmp_path):
     assert result["dice"]["low"] <= result["dice"]["mean"] <= result["dice"]["high"]
     assert result["sampling"]["steps"] == 2 and result["sampling"]["ensemble"] == 3
     assert 0 <= result["uncertainty"]["expected_calibration_error"] <= 1
+    beside = ["--beside", str(next(out.glob("*/tiny.json")))]
+    segment.main(["--run", str(run), "--steps", "1", "--out", str(out), "--name", "one", *beside])
+    one = json.loads(next(out.glob("*/one.json")).read_text())
+    expected = np.mean(np.subtract(one["images"]["dice"], result["images"]["dice"]))
+    assert one["difference"]["dice"]["mean"] == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(UserError, match="that result is of other images"):
+        segment.main(["--run", str(run), "--split", "val", "--out", str(out), *beside])
+    (tmp_path / "kid.json").write_text('{"kid": 0.1}')
+    for name, message in (("none", "is not there"), ("kid", "is no result of python -m analysis.segment")):
+        with pytest.raises(UserError, match=message):
+            segment.main(["--run", str(run), "--out", str(out), "--beside", str(tmp_path / f"{name}.json")])
     picture = Image.open(next(out.glob("*/tiny.png")))
     assert picture.text["Synthetic"] == "false"
     with pytest.raises(UserError, match="use python -m analysis.segment"):
