@@ -1,6 +1,7 @@
 """python -m analysis.sample --run RUN --n 64 [--label pneumonia] [--sampler dpmpp --steps 20 --guidance 2] --out DIR
 
-Writes n PNGs, a grid and samples.npz, each marked as synthetic.
+Writes n PNGs, a grid and samples.npz, each marked as synthetic. Of a VAE, `--latent interpolation` draws what lies
+between the codes of test images, and `--latent traversal` what a unit of the code does.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis import codes
 from analysis.options import add_sampling, sampling_changes
 from data import UserError
 from train.cli import guarded
@@ -29,11 +31,14 @@ def main(argv: list[str] | None = None) -> int:
     if not hasattr(run.family, "sample"):
         raise UserError(f"{args.run}: a segmenter draws masks of images; use python -m analysis.segment")
     options = run.sample_options(**sampling_changes(args))
-    labels = _labels(args, run)
-    images = _draw(run, options, labels, args)
+    if args.latent:
+        images, labels, captions = _walk(args, run)
+    else:
+        labels = _labels(args, run)
+        images, captions = _draw(run, options, labels, args), [caption(label, run.info) for label in labels]
     facts = {"run": str(run.folder.name), "step": run.step, "seed": args.seed, "options": options,
-             "dataset": run.info.name, "label_names": run.info.labels}  # fmt: skip
-    write(Path(args.out), images, labels, [caption(label, run.info) for label in labels], facts)
+             "dataset": run.info.name, "label_names": run.info.labels, "latent": args.latent}  # fmt: skip
+    write(Path(args.out), images, labels, captions, facts, codes.STEPS if args.latent else 0)
     print(f"{len(images)} synthetic images: {Path(args.out) / 'grid.png'}")
     return 0
 
@@ -47,6 +52,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="image i of a seed is always the same")
     parser.add_argument("--checkpoint", default="", help="latest, best, a step, or a duration kept by the config")
     parser.add_argument("--batch", type=int, default=64, help="images drawn at once; no image depends on it")
+    parser.add_argument("--latent", choices=codes.WALKS, help="of a VAE: a walk through its codes, instead of samples")
+    parser.add_argument("--data-dir", help="of --latent: where the dataset lies now, if not where the run found it")
     add_sampling(parser)
     args = parser.parse_args(argv)
     if args.n < 1 or args.batch < 1:
@@ -54,7 +61,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def write(out: Path, images: np.ndarray, labels: np.ndarray, captions: Sequence[str], facts: dict) -> None:
+def write(
+    out: Path, images: np.ndarray, labels: np.ndarray, captions: Sequence[str], facts: dict, columns: int = 0
+) -> None:
     """Writes PNGs, grid.png and samples.npz into `out`, all or nothing.
 
     Args:
@@ -62,6 +71,7 @@ def write(out: Path, images: np.ndarray, labels: np.ndarray, captions: Sequence[
       labels: [n, k].
       captions: a line under each image of the grid.
       facts: JSON values that go into every file's metadata.
+      columns: of the grid; 0 makes it about square.
 
     Raises:
       UserError: `out` is there and not empty.
@@ -76,7 +86,7 @@ def write(out: Path, images: np.ndarray, labels: np.ndarray, captions: Sequence[
         for index, image in enumerate(images):
             label = [round(float(v), 3) for v in labels[index]]
             save_png(temporary / f"{index:06d}.png", image, {"facts": json.dumps(facts | {"label": label})})
-        save_png(temporary / "grid.png", make_grid(images, captions=captions), {"facts": json.dumps(facts)})
+        save_png(temporary / "grid.png", make_grid(images, columns, captions=captions), {"facts": json.dumps(facts)})
         np.savez(
             temporary / "samples.npz", images=images, labels=labels, synthetic=np.array(SYNTHETIC),
             facts=np.array(json.dumps(facts)),
@@ -88,6 +98,15 @@ def write(out: Path, images: np.ndarray, labels: np.ndarray, captions: Sequence[
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _walk(args, run) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    from analysis.evaluate import open_data
+
+    if not hasattr(run.family, "codes"):
+        raise UserError(f"{args.run}: the family {run.config.model.family!r} has no code, --latent needs a VAE's")
+    read = codes.read_codes(run, open_data(run, args.data_dir), "test", 256)
+    return getattr(codes, args.latent)(run, read)
 
 
 def _labels(args, run) -> np.ndarray:

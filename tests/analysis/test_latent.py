@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from analysis import latent
+from analysis import latent, sample
 from data import UserError
 from tests.train.helpers import train_here
 
@@ -21,7 +21,10 @@ def test_pictures_and_numbers(preset, tmp_path):
         assert "elbo" not in result and "importance" not in result and result["reconstruction"]["mean"] > 0
     else:
         assert result["importance"]["mean"] < result["elbo"]["mean"] + 0.05
-    assert (out / "interpolations.png").exists() and (out / "traversals.png").exists()
+    for walk, count in (("interpolation", 6 * 8), ("traversal", 8 * 8)):
+        sample.main(["--run", str(run), "--latent", walk, "--out", str(tmp_path / walk)])
+        made = np.load(tmp_path / walk / "samples.npz")
+        assert made["images"].shape == (count, 16, 16, 1) and json.loads(str(made["facts"]))["latent"] == walk
     with pytest.raises(UserError, match="no run directory"):
         latent.main(["--run", str(tmp_path / "none"), "--out", str(out)])
 
