@@ -64,7 +64,8 @@ def test_labels_by_name_and_by_chance(run):
     [(["--sampler", "plms"], "'plms' is unknown"), (["--label", "measles"], "known: "),
      (["--steps", "0"], "at least 1"),
      (["--checkpoint", "7"], "no intact checkpoint of step 7"), (["--n", "0"], "at least 1"),
-     (["--latent", "traversal"], "needs a VAE's"), (["--postprocess", "blur"], "'blur' is unknown"), (["--variance", "huge", "--sampler", "ddpm"], "'huge'")],
+     (["--latent", "traversal"], "needs a VAE's"), (["--postprocess", "blur"], "'blur' is unknown"),
+     (["--variance", "huge", "--sampler", "ddpm"], "'huge'")],
 )  # fmt: skip
 def test_mistakes_leave_nothing(run, tmp_path, options, message):
     with pytest.raises(UserError, match=message):
