@@ -36,20 +36,23 @@ def main(argv: list[str] | None = None) -> int:
         "config": args.config,
         "repeats": args.repeats,
     }
+    out = Path(args.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
     for name in args.parts:
         results[name] = parts[name](args)
         _print(name, results[name])
+        write_json(out, results)  # after every part: the whole takes half an hour
     if "step" in results and "input" in results:
         results["input_over_step"] = results["input"]["images_per_second"] / results["step"]["images_per_second"]
         print(f"input pipeline over training step: {results['input_over_step']:.1f}")
     if args.torch:
         from analysis.bench_pair import compare
 
-        results["torch"] = [compare(spec, args) for spec in args.specs]
-        for row in results["torch"]:
-            _print(f"{row['spec']} beside PyTorch", row)
-    out = Path(args.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
+        results["torch"] = []
+        for spec in args.specs:
+            results["torch"].append(compare(spec, args))
+            _print(f"{spec} beside PyTorch", results["torch"][-1])
+            write_json(out, results)
     write_json(out, results)
     print(f"written: {out}")
     return 0
