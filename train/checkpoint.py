@@ -4,6 +4,7 @@ Orbax commits a step atomically but does not notice a flipped bit afterwards, an
 newest. So every step gets a SHA-256 beside it once it is committed, and restoring takes the newest intact one.
 """
 
+import copy
 import hashlib
 import json
 import logging
@@ -89,7 +90,8 @@ class Checkpointer:
             return
         if score is not None:
             self.set_score(step, score)
-        host = host | {"scores": {str(step): value for step, value in self._scores.items()}}
+        # Written in the background: what the caller goes on to change must not change in the file.
+        host = copy.deepcopy(host) | {"scores": {str(step): value for step, value in self._scores.items()}}
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(host))
         self._manager.save(step, args=items, force=True)
         self._sealed = self._sealer.submit(self._seal, step)

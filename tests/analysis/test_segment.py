@@ -46,7 +46,7 @@ def test_every_image_is_scored(tmp_path):
     expected = np.mean(np.subtract(one["images"]["dice"], result["images"]["dice"]))
     assert one["difference"]["dice"]["mean"] == pytest.approx(expected, abs=1e-9)
     with pytest.raises(UserError, match="that result is of other images"):
-        segment.main(["--run", str(run), "--split", "val", "--out", str(out), *beside])
+        segment.differences(one, result | {"split": "val"})
     (tmp_path / "kid.json").write_text('{"kid": 0.1}')
     for name, message in (("none", "is not there"), ("kid", "is no result of python -m analysis.segment")):
         with pytest.raises(UserError, match=message):

@@ -82,7 +82,7 @@ def test_bits_per_dim_of_a_gaussian(method, name, x64):
     """To 1e-2. EDM ends below a gray level's width, where only a denoiser that knows the levels can code them."""
     knows_levels = (method, name) == ("vlb", "edm")
     bits = 3 if knows_levels else 8
-    x, expected, mean, std = gray_images(bits, 20_000 if knows_levels else 8_000)
+    x, expected, mean, std = gray_images(bits, 12_000 if knows_levels else 8_000)
     edm = schedules.EDM(sigma_min=0.03, sigma_max=8.0) if knows_levels else schedules.EDM()
     schedule = {"linear": schedules.linear(1000), "vp_sde": schedules.VPSDE(), "edm": edm}[name]
     pixels = PixelScale((0.1,), (0.8,), bits)  # not trivial, so that the change of variables is tested too

@@ -6,6 +6,7 @@ import signal
 from types import SimpleNamespace
 
 import jax.numpy as jnp
+import orbax.checkpoint as ocp
 import pytest
 
 from configs import ddpm_cxr
@@ -120,6 +121,18 @@ def test_a_checkpoint_made_for_a_signal_is_never_the_best(owed, opened, monkeypa
     with pytest.raises(loop.Interrupted, match="at step 8"):
         opened.train(folder, lambda step: None if owed else stop_once(step), save_every=6)
     assert opened.train(folder, save_every=6)["best_step"] == 12
+
+
+def test_what_is_changed_after_saving_is_not_in_the_file(opened, monkeypatch):
+    """Sums of the metrics go on while the file is written in the background."""
+    saved, real = {}, ocp.args.JsonSave
+    monkeypatch.setattr(ocp.args, "JsonSave", lambda host: saved.update(host=host) or real(host))
+    kept = Checkpointer(opened.folder / "checkpoints")
+    host = {"sums": {"loss": 1.0}}
+    kept.save(Countdown().init(None, None), host)
+    host["sums"]["loss"] = 2.0
+    assert saved["host"]["sums"] == {"loss": 1.0}
+    kept.close()
 
 
 def test_a_score_that_is_not_a_number_is_never_the_best(opened):

@@ -22,7 +22,7 @@ def cache(tmp_path_factory):
 def whole(tmp_path_factory, cache):
     """A run without interruption."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    train(folder, "--config.train.duration=40 steps", cache=cache)
+    train(folder, "--config.train.duration=24 steps", cache=cache)
     return folder
 
 
@@ -42,7 +42,7 @@ def assert_same_run(a, b):
 
 def kill_when(folder, cache, signum, ready):
     """Starts a run, sends `signum` as soon as `ready()`, and returns the exit status."""
-    command = train_command(folder, "--config.train.duration=40 steps", cache=cache)
+    command = train_command(folder, "--config.train.duration=24 steps", cache=cache)
     process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while process.poll() is None and not ready():
@@ -67,7 +67,7 @@ def test_kill_9_at_a_random_moment(whole, tmp_path, cache):
             return False
 
         kill_when(folder, cache, signal.SIGKILL, ready)
-    train(folder, "--config.train.duration=40 steps", cache=cache)
+    train(folder, "--config.train.duration=24 steps", cache=cache)
     assert_same_run(whole, folder)
 
 
@@ -76,8 +76,8 @@ def test_sigterm_saves_and_goes_on(whole, tmp_path, cache):
     rows = folder / "metrics.jsonl"
     code = kill_when(folder, cache, signal.SIGTERM, lambda: rows.exists() and rows.read_text().count("\n") >= 1)
     steps = [int(p.stem) for p in folder.glob("checkpoints/*.sha256")]
-    assert code == 0 and steps and max(steps) < 40
-    train(folder, "--config.train.duration=40 steps", cache=cache)
+    assert code == 0 and steps and max(steps) < 24
+    train(folder, "--config.train.duration=24 steps", cache=cache)
     assert_same_run(whole, folder)
 
 
@@ -91,7 +91,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, cache):
 def test_a_changed_config_is_refused_with_the_difference(whole, cache):
     before = (whole / "config.json").read_bytes()
     done = train(
-        whole, "--config.train.duration=40 steps", "--config.optim.net.learning_rate=0.5", cache=cache, check=False
+        whole, "--config.train.duration=24 steps", "--config.optim.net.learning_rate=0.5", cache=cache, check=False
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "optim.net.learning_rate: 0.001 -> 0.5" in done.stderr
@@ -100,6 +100,6 @@ def test_a_changed_config_is_refused_with_the_difference(whole, cache):
 
 def test_a_finished_run_prints_its_result(whole, cache):
     summary = (whole / "summary.json").read_bytes()
-    done = train(whole, "--config.train.duration=40 steps", cache=cache)
-    assert done.stdout.startswith("finished: step 40") and str(whole / "samples") in done.stdout
+    done = train(whole, "--config.train.duration=24 steps", cache=cache)
+    assert done.stdout.startswith("finished: step 24") and str(whole / "samples") in done.stdout
     assert (whole / "summary.json").read_bytes() == summary
