@@ -67,6 +67,11 @@ def interpolated(critic: Critic, real: jax.Array, fake: jax.Array, u: jax.Array)
     return jnp.square(jnp.sqrt(squared + 1e-12) - 1.0)
 
 
+def of_discriminator(scalars: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Scalars of D's step, those renamed that the other network has too."""
+    return {f"d_{k}" if k in ("loss", "grad_norm", "loss_scale") else k: v for k, v in scalars.items()}
+
+
 @dataclasses.dataclass(frozen=True)
 class Game:
     """What both players are told: a loss and the penalties of D.

@@ -124,11 +124,9 @@ class GAN:
         def loss(params, part):
             return self._discriminator_loss(params, generator, part, due)
 
-        grads, sums = self.updater.gradient(state, "discriminator", loss, batch)
-        state, norms = self.updater.apply(state, "discriminator", grads, batch["image"].shape[0])
-        sums["d_loss"] = sums.pop("loss")
-        sums["diversity"] = jnp.sqrt(sums.pop("spread_fake") / jnp.maximum(sums.pop("spread_real"), 1e-12))
-        return state, sums | {f"d_{name}": value for name, value in norms.items()}
+        state, scalars = self.updater.move(state, "discriminator", loss, batch)
+        scalars["diversity"] = jnp.sqrt(scalars.pop("spread_fake") / jnp.maximum(scalars.pop("spread_real"), 1e-12))
+        return state, adversarial.of_discriminator(scalars)
 
     def _step_g(self, state: State, batch: Batch):
         discriminator = state.params["discriminator"]
@@ -136,9 +134,7 @@ class GAN:
         def loss(params, part):
             return self._generator_loss(params, discriminator, part), {}
 
-        grads, sums = self.updater.gradient(state, "generator", loss, batch)
-        state, norms = self.updater.apply(state, "generator", grads, batch["image"].shape[0])
-        return state, sums | norms
+        return self.updater.move(state, "generator", loss, batch)
 
     def _follow(self, state: State, r: jax.Array, batch_size: int) -> State:
         """The augmentation's next p, from this step's r_t."""

@@ -72,9 +72,14 @@ class Updater:
 
     def step(self, state: State, name: str, loss: LossFn, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
         """The whole step of a family with one network: (state, {name: weighted mean} and the gradient's norm)."""
+        state, scalars = self.move(state, name, loss, batch)
+        return state.replace(step=state.step + 1), scalars
+
+    def move(self, state: State, name: str, loss: LossFn, batch: Batch) -> tuple[State, dict[str, jax.Array]]:
+        """The same for one network of several; `state.step` is the family's to raise."""
         grads, sums = self.gradient(state, name, loss, batch)
         state, norms = self.apply(state, name, grads, batch["weight"].shape[0])
-        return state.replace(step=state.step + 1), sums | norms
+        return state, sums | norms
 
     def gradient(self, state: State, name: str, loss: LossFn, batch: Batch):
         """Gradient of the weighted mean loss over the whole batch.

@@ -66,10 +66,8 @@ class AdversarialVAE(VAE):
         def loss(params, part):
             return self._discriminator_loss(params, net, part, due)
 
-        grads, sums = self.updater.gradient(state, "discriminator", loss, batch)
-        state, norms = self.updater.apply(state, "discriminator", grads, batch["image"].shape[0])
-        sums["d_loss"] = sums.pop("loss")
-        return state, sums | {f"d_{name}": value for name, value in norms.items()}
+        state, scalars = self.updater.move(state, "discriminator", loss, batch)
+        return state, adversarial.of_discriminator(scalars)
 
     def _discriminator_loss(self, params, net, part: Batch, due: jax.Array):
         """Per-example loss of D [b], the mean over both kinds of decoded image, and scalars [b]."""
