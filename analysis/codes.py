@@ -8,18 +8,29 @@ STEPS, PAIRS, UNITS = 8, 6, 8
 WALKS = ("interpolation", "traversal")
 
 
-def read_codes(run, dataset, split: str, n: int) -> dict[str, Any]:
-    """{"codes": [[n, h, w, latent] of each group], "label": [n, k]} of at most n images of a split."""
+def read_codes(run, dataset, split: str, n: int, told: bool = True) -> dict[str, Any]:
+    """{"codes": [[n, h, w, latent] of each group], "label": [n, k]} of at most n images of a split.
+
+    With `told` false the network is told of no finding in any image, so that what a code says of them is read off the
+    image: the posterior, like the prior that it is relative to, depends on the label.
+    """
     from models.cpu import jit
 
     encode = jit(lambda state, batch: run.family.codes(state, batch))
     state, codes, labels = run.state.replace(opt_state={}), [], []
     for batch in dataset.epoch(split, 64, limit=n):
         real = batch["weight"] > 0
-        part = encode(state, {"image": batch["image"], "label": batch["label"]})
+        label = batch["label"] if told else np.zeros_like(batch["label"])
+        part = encode(state, {"image": batch["image"], "label": label})
         codes.append([np.asarray(group)[real] for group in part])
         labels.append(batch["label"][real])
     return {"codes": [np.concatenate(group) for group in zip(*codes, strict=True)], "label": np.concatenate(labels)}
+
+
+def coarsest(codes: list[np.ndarray]) -> tuple[np.ndarray, int]:
+    """([n, h, w, c], number): the codes of the coarsest level's groups side by side, and how many groups they are."""
+    number = sum(group.shape[1:3] == codes[0].shape[1:3] for group in codes)
+    return np.concatenate(codes[:number], axis=-1), number
 
 
 def interpolation(run, read) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -38,18 +49,19 @@ def interpolation(run, read) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 def traversal(run, read) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """(images, labels, captions) of the first image with one unit of the coarsest group moved from -3 to 3 deviations.
+    """(images, labels, captions) of the first image with one unit of the coarsest level moved from -3 to 3 deviations.
 
     A row for each of the UNITS most active units.
     """
-    coarse = read["codes"][0]
+    coarse, number = coarsest(read["codes"])
     mean, spread = coarse.mean(0).ravel(), coarse.std(0).ravel()
     units, shift = np.argsort(-spread)[:UNITS], np.linspace(-3, 3, STEPS)
     moved = np.repeat(coarse[:1], len(units) * STEPS, axis=0).reshape(len(units), STEPS, -1)
     for row, unit in enumerate(units):
         moved[row, :, unit] = mean[unit] + shift * spread[unit]
     count = len(units) * STEPS
-    codes = [moved.reshape(count, *coarse.shape[1:]), *(g[:1].repeat(count, axis=0) for g in read["codes"][1:])]
+    codes = np.split(moved.reshape(count, *coarse.shape[1:]), number, axis=-1)
+    codes += [g[:1].repeat(count, axis=0) for g in read["codes"][number:]]
     labels = read["label"][:1].repeat(count, axis=0)
     return _decode(run, codes, labels), labels, [f"unit {unit}: {s:+.1f}" for unit in units for s in shift]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from analysis.auroc import auroc
-from analysis.codes import read_codes
+from analysis.codes import coarsest, read_codes
 from analysis.seg_metrics import bootstrap
 from data import UserError
 from train.cli import guarded
@@ -35,9 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     dataset = open_data(run, args.data_dir)
-    train, test = (read_codes(run, dataset, split, args.n) for split in ("train", "test"))
-    result = measure(run, dataset, train, test, args)
-    facts = {"run": run.folder.resolve().name, "step": run.step, "n": len(test["label"]), "device": device_name()}
+    result = measure(run, dataset, args)
+    facts = {"run": run.folder.resolve().name, "step": run.step, "n": min(args.n, dataset.info.sizes["test"]), "device": device_name()}
     write_json(out / "latent.json", facts | result | {"git": git_revision()})
     print("  ".join(f"{name} {result[name]['mean']:.4f}" for name in BITS if name in result), "bits/dim")
     print(f"active units {result['active_units']} of {result['units']}")
@@ -58,7 +57,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def measure(run, dataset, train, test, args) -> dict[str, Any]:
+def measure(run, dataset, args) -> dict[str, Any]:
     """The content of latent.json."""
     import jax
 
@@ -81,18 +80,22 @@ def measure(run, dataset, train, test, args) -> dict[str, Any]:
     for name, parts in rows.items():
         mean, low, high = bootstrap(np.concatenate(parts))
         result[name] = {"mean": mean, "low": low, "high": high}
-    variances = [group.var(0) for group in train["codes"]]
+    variances = [group.var(0) for group in read_codes(run, dataset, "train", args.n)["codes"]]
+    blind = (read_codes(run, dataset, split, args.n, told=False) for split in ("train", "test"))
     return result | {
         "k": args.k,
         "units": [int(v.size) for v in variances],
         "active_units": [int((v > ACTIVE).sum()) for v in variances],
-        "probe": probe(train, test, run.info.classes),
+        "probe": probe(*blind, run.info.classes),
     }
 
 
 def probe(train, test, classes: tuple[str, ...], ridge: float = 10.0) -> dict[str, Any]:
-    """AUROC on the test split of a ridge regression of each finding on the coarsest group's code."""
-    x, y = (part["codes"][0].reshape(len(part["label"]), -1) for part in (train, test))
+    """AUROC on the test split of a ridge regression of each finding on the coarsest level's codes.
+
+    Both splits are read without their labels being told.
+    """
+    x, y = (coarsest(part["codes"])[0].reshape(len(part["label"]), -1) for part in (train, test))
     mean, scale = x.mean(0), x.std(0) + 1e-6
     x, y = ((a - mean) / scale for a in (x, y))
     gram, found = x.T @ x + ridge * np.eye(x.shape[1]), {}

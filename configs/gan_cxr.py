@@ -33,7 +33,7 @@ def get_model() -> Config:
     model.r1 = 1.0  # gamma of the penalty on D's gradient at real images
     model.r2 = 1.0  # the same at generated images
     model.interpolated = 0.0  # weight of WGAN-GP's penalty (10 there), between real and generated images
-    model.penalty_every = 1  # steps between two penalties, each then so many times as large
+    model.penalty_every = 1  # D is penalised on every so many-th image of a batch, times as much
     model.augmentation = "adaptive"  # of what D sees: none, fixed, adaptive
     model.probability = 0.0  # p of each augmentation, at the start
     model.ada_target = 0.6  # r_t at which p stays

@@ -33,8 +33,9 @@ def get_model() -> Config:
     model.warmup = 300  # steps over which beta rises from 0
     model.free_bits = 0.0  # nats of each group's KL, an image, that cost nothing
     model.channels = (128, 96, 64)  # of each level, from the coarsest upwards
-    model.latents = (32, 8, 4)  # channels of each level's latents, from the coarsest upwards; 0 has none there
-    model.blocks = 1  # residual blocks a level, in the encoder and in the decoder
+    model.groups = (2, 3, 3)  # of latents at each level, each with a residual block of its own; 0 has none there
+    model.latents = (16, 8, 4)  # channels of each group's latents, by level
+    model.blocks = 1  # residual blocks a level, in the encoder and, beside those of the groups, in the decoder
     model.patch = 4  # space-to-depth factor of the first layer, depth-to-space factor of the last
     model.embedding = 128  # size of the label's embedding
     model.norm_groups = 8  # of every group norm
@@ -50,7 +51,7 @@ def get_discriminator() -> Config:
     judge.r1 = 1.0  # gamma of the penalty on D's gradient at real images
     judge.r2 = 1.0  # the same at decoded images
     judge.interpolated = 0.0  # weight of WGAN-GP's penalty
-    judge.penalty_every = 1  # steps between two penalties, each then so many times as large
+    judge.penalty_every = 1  # D is penalised on every so many-th image of a batch, times as much
     judge.channels = (128, 96, 64)  # of each level, from 4 x 4 upwards
     judge.blocks = 1  # residual blocks a level
     judge.patch = 4  # space-to-depth factor of D's start
@@ -85,13 +86,14 @@ def adversarial(config: Config) -> None:
 
 def flat(config: Config) -> None:
     """One group of latents, at the coarsest level."""
-    config.model.latents = (64, 0, 0)
+    config.model.groups, config.model.latents = (1, 0, 0), (64, 0, 0)
 
 
 def smoke(config: Config) -> None:
     """The whole path in a minute."""
     shrink(config)
     config.model.channels, config.model.latents = (32, 32), config.model.latents[:2]
+    config.model.groups = tuple(min(number, 1) for number in config.model.groups[:2])
     config.model.discriminator.channels = (32, 32)
 
 

@@ -7,6 +7,7 @@ Every loss is written to be minimised. Sources: nonsaturating, Goodfellow et al.
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -80,10 +81,10 @@ class Game:
       loss: name of the adversarial loss.
       r1, r2: weight gamma of the zero-centred penalties on real and on generated images.
       interpolated: weight of WGAN-GP's penalty.
-      penalty_every: the penalties are taken every so many steps, times as much.
+      penalty_every: every so many-th image of a batch is penalised, times as much.
 
     Raises:
-      ValueError: an unknown loss, or no step between two penalties.
+      ValueError: an unknown loss, or penalty_every below 1.
     """
 
     loss: str
@@ -98,33 +99,29 @@ class Game:
         if self.penalty_every < 1:
             raise ValueError(f"penalty_every={self.penalty_every} must be at least 1")
 
-    def due(self, step: jax.Array) -> jax.Array:
-        """Whether D is penalised on this step."""
-        return step % self.penalty_every == 0
-
-    def penalties(self, critic: Critic, real: jax.Array, fake: jax.Array, u: jax.Array, due: jax.Array):
+    def penalties(self, critic: Callable, real: jax.Array, fake: jax.Array, label: jax.Array, u: jax.Array):
         """Penalty of D [b], and for each of r1 and r2 that is on, |grad D|^2 [b] as slope_real and slope_fake.
 
-        Both are `penalty_every` times as large where they are taken and 0 elsewhere: means over steps are right.
+        Both are so many times as large for the images that are looked at and 0 for the others: the batch's means are
+        right. Taking a share of every batch, rather than all of every n-th one, keeps the step's work the same.
+
+        Args:
+          critic: (images [b, h, w, c], label [b, k]) -> logits [b].
+          u: [b] uniform numbers, of WGAN-GP's penalty.
         """
-        zero = jnp.zeros(real.shape[0])
-
-        def taken():
-            penalty, slopes = zero, {}
-            for name, gamma, x in (("slope_real", self.r1, real), ("slope_fake", self.r2, fake)):
-                if gamma:
-                    slopes[name] = slope(critic, x)
-                    penalty += zero_centred(slopes[name], gamma)
-            if self.interpolated:
-                penalty += self.interpolated * interpolated(critic, real, fake, u)
-            return jax.tree.map(lambda a: a * self.penalty_every, (penalty, slopes))
-
-        if not (self.r1 or self.r2 or self.interpolated):
-            return zero, {}
-        if self.penalty_every == 1:
-            return taken()
-        shapes = jax.eval_shape(taken)
-        return jax.lax.cond(due, taken, lambda: jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
+        n = real.shape[0]
+        rows = slice(None, None, self.penalty_every)
+        real, fake, label, u = (x[rows] for x in (real, fake, label, u))
+        on = partial(critic, label=label)
+        penalty, slopes = jnp.zeros(real.shape[0]), {}
+        for name, gamma, x in (("slope_real", self.r1, real), ("slope_fake", self.r2, fake)):
+            if gamma:
+                slopes[name] = slope(on, x)
+                penalty += zero_centred(slopes[name], gamma)
+        if self.interpolated:
+            penalty += self.interpolated * interpolated(on, real, fake, u)
+        spread = lambda x: jnp.zeros(n).at[rows].set(x * n / real.shape[0])  # noqa: E731
+        return jax.tree.map(spread, (penalty, slopes))
 
     def accuracies(self, real: jax.Array, fake: jax.Array) -> dict[str, jax.Array]:
         """Share [b] of real and of generated images that D gets right.

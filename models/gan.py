@@ -119,10 +119,10 @@ class GAN:
         ]
 
     def _step_d(self, state: State, batch: Batch):
-        due, generator = self.game.due(state.step), state.params["generator"]
+        generator = state.params["generator"]
 
         def loss(params, part):
-            return self._discriminator_loss(params, generator, part, due)
+            return self._discriminator_loss(params, generator, part)
 
         state, scalars = self.updater.move(state, "discriminator", loss, batch)
         scalars["diversity"] = jnp.sqrt(scalars.pop("spread_fake") / jnp.maximum(scalars.pop("spread_real"), 1e-12))
@@ -159,17 +159,17 @@ class GAN:
     def _seen(self, image: jax.Array, keys: jax.Array, p: jax.Array) -> jax.Array:
         return image if self.augmentation == "none" else augment(image, keys, p[0])
 
-    def _discriminator_loss(self, params, generator, part: Batch, due: jax.Array):
+    def _discriminator_loss(self, params, generator, part: Batch):
         """Per-example loss of D with its penalties [b], and scalars [b]."""
         label = part["label"]
         fake = jax.lax.stop_gradient(self._generate(generator, part["z"], label))
         keys = jax.vmap(jax.random.split)(part["key_d"])
         real = self._seen(part["image"], keys[:, 0], part["p"])
         fake = self._seen(fake, keys[:, 1], part["p"])
-        critic = lambda x: self._judge(params, x, label)[0]  # noqa: E731
+        critic = lambda image, label: self._judge(params, image, label)[0]  # noqa: E731
         (d_real, features_real), (d_fake, features_fake) = (self._judge(params, x, label) for x in (real, fake))
         loss = adversarial.discriminator_loss(self.game.loss, d_real, d_fake)
-        penalty, slopes = self.game.penalties(critic, real, fake, part["u"], due)
+        penalty, slopes = self.game.penalties(critic, real, fake, label, part["u"])
         features = {"spread_real": features_real, "spread_fake": features_fake}
         spreads = {name: spread(value, part["weight"]) for name, value in features.items()}
         signs = {"r_t": self.game.signs(d_real, d_fake)}

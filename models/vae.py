@@ -265,13 +265,16 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> VAE:
 def _build_net(options: dict[str, Any], setting: Setting) -> VAENet:
     """The network, its fields taken out of `options`."""
     height, width, channels = setting.image_shape
-    shape = {name: tuple(options.pop(name)) for name in ("channels", "latents")}
+    shape = {name: tuple(options.pop(name)) for name in ("channels", "groups", "latents")}
     patch = options.pop("patch")
     stride = patch * 2 ** (len(shape["channels"]) - 1)
     if height != width or height % stride:
         raise ValueError(f"the vae family makes square images whose side {stride} divides, not {height} x {width}")
-    if len(shape["latents"]) != len(shape["channels"]) or not any(shape["latents"]):
-        raise ValueError("model.latents needs a number for each of model.channels, and one above 0")
+    for name in ("groups", "latents"):
+        if len(shape[name]) != len(shape["channels"]) or not any(shape[name]):
+            raise ValueError(f"model.{name} needs a number for each of model.channels, and one above 0")
+    if any(number and not size for number, size in zip(shape["groups"], shape["latents"], strict=True)):
+        raise ValueError("model.latents must be above 0 wherever model.groups is")
     dtype = {} if setting.compute_dtype is None else {"dtype": setting.compute_dtype}
     return VAENet(
         out_channels=2 * channels,

@@ -6,6 +6,7 @@ still one and is reported in the same bits/dim; and the priors, which are learne
 """
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -61,21 +62,21 @@ class AdversarialVAE(VAE):
         return batch | {"prior_noise": self._noise(stream(0)), "u": jax.vmap(jax.random.uniform)(stream(1))}
 
     def _step_d(self, state: State, batch: Batch):
-        due, net = self.game.due(state.step), state.params["net"]
+        net = state.params["net"]
 
         def loss(params, part):
-            return self._discriminator_loss(params, net, part, due)
+            return self._discriminator_loss(params, net, part)
 
         state, scalars = self.updater.move(state, "discriminator", loss, batch)
         return state, adversarial.of_discriminator(scalars)
 
-    def _discriminator_loss(self, params, net, part: Batch, due: jax.Array):
+    def _discriminator_loss(self, params, net, part: Batch):
         """Per-example loss of D [b], the mean over both kinds of decoded image, and scalars [b]."""
-        real, critic = part["image"], lambda x: self._judge(params, x, part["label"])
-        d_real, losses, scalars = critic(real), [], []
+        real, label, critic = part["image"], part["label"], partial(self._judge, params)
+        d_real, losses, scalars = critic(real, label), [], []
         for fake in jax.lax.stop_gradient(self._fakes(net, part, self._terms(net, part)[2])):
-            d_fake = critic(fake)
-            penalty, slopes = self.game.penalties(critic, real, fake, part["u"], due)
+            d_fake = critic(fake, label)
+            penalty, slopes = self.game.penalties(critic, real, fake, label, part["u"])
             losses.append(adversarial.discriminator_loss(self.game.loss, d_real, d_fake) + penalty)
             scalars.append(self.game.accuracies(d_real, d_fake) | slopes)
         return jax.tree.map(lambda a, b: (a + b) / 2, *zip(losses, scalars, strict=True))

@@ -1,14 +1,15 @@
 """The network of the VAE: a residual encoder, and a top-down decoder with latents at several resolutions.
 
 Ladder inference (Sonderby et al. 2016) in the residual form of Vahdat and Kautz (2020): a group's posterior is its
-prior, moved and scaled by what the encoder saw. With one group, at the coarsest level, it is the flat VAE.
+prior, moved and scaled by what the encoder saw. Several groups a level, each after a block of its own, so that the
+prior of one knows the others of its level (Child 2021). With one group, at the coarsest level, it is the flat VAE.
 
 An autoencoder's codes are points, and its priors only describe them: they are fitted to the codes as they come, and
 no gradient of it reaches the rest, but for the norm at which all gradients are clipped (density estimation after Ghosh
 et al. 2020, here along with the training).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import flax.linen as nn
@@ -58,6 +59,49 @@ def divergence(q: Gaussian, p: Gaussian) -> Array:
     return terms.sum(range(1, terms.ndim))
 
 
+class Group(nn.Module):
+    """One group of latents: a residual block, then the prior, the posterior and what the code adds to the features.
+
+    Attributes:
+      features: channels of the features around it.
+      latent: channels of the code.
+      block: constructor of a residual block.
+      point: the code is the posterior's mean, and the prior's gradient stays with the prior.
+      dtype: compute dtype.
+    """
+
+    features: int
+    latent: int
+    block: Callable
+    point: bool
+    dtype: Dtype
+
+    def setup(self):
+        conv = partial(Conv, dtype=self.dtype)
+        self.before = self.block(self.features)
+        self.prior = conv(2 * self.latent, 1, padding=(0, 0), kernel_init=zeros)
+        self.look = conv(self.features, 1, padding=(0, 0))
+        self.posterior = conv(2 * self.latent, 3, kernel_init=zeros)
+        self.insert = conv(self.features, 1, padding=(0, 0))
+
+    def __call__(self, x: Array, embedding: Array, noise: Array, seen: Array | None, temperature, given: bool):
+        """(features [b, h, w, features], (z, prior, posterior or None)); arguments as of `VAENet.decode`."""
+        x = self.before(x, embedding, None)
+        prior = _gaussian(self.prior(nn.silu(jax.lax.stop_gradient(x) if self.point else x)))
+        posterior = None
+        if given:
+            z = noise
+        elif seen is None:
+            z = Gaussian(prior.mean, prior.log_std + jnp.log(temperature)).draw(noise)
+        else:
+            both = self.look(nn.silu(jnp.concatenate([x, seen], -1)))
+            posterior = _gaussian(self.posterior(nn.silu(both)))
+            if not self.point:
+                posterior = posterior.relative_to(prior)
+            z = posterior.mean if self.point else posterior.draw(noise)
+        return x + self.insert(z.astype(x.dtype)), (z, prior, posterior)
+
+
 class VAENet(nn.Module):
     """Encoder and decoder.
 
@@ -65,8 +109,9 @@ class VAENet(nn.Module):
       out_channels: numbers a pixel of the image is described by (mean and log scale of each channel).
       image_size: side of the image; image_size / patch / 2^(levels - 1) is the side of the coarsest level.
       channels: of each level, from the coarsest upwards.
-      latents: channels of the latent group of each level, from the coarsest upwards; 0 has none there.
-      blocks: residual blocks a level, in the encoder and in the decoder.
+      groups: of latents at each level, from the coarsest upwards.
+      latents: channels of each group's code at each level, from the coarsest upwards.
+      blocks: residual blocks a level, in the encoder, and in the decoder after its groups, which bring one block each.
       patch: space-to-depth factor of the first layer and depth-to-space factor of the last.
       embedding: size of the label's embedding.
       norm_groups: groups of every group norm.
@@ -77,6 +122,7 @@ class VAENet(nn.Module):
     out_channels: int
     image_size: int
     channels: tuple[int, ...]
+    groups: tuple[int, ...]
     latents: tuple[int, ...]
     blocks: int
     patch: int
@@ -87,27 +133,23 @@ class VAENet(nn.Module):
 
     def setup(self):
         norm = partial(GroupNorm, self.norm_groups, dtype=self.dtype)
-
-        def blocks(level):
-            options = {"scale_shift": True, "norm": norm, "dtype": self.dtype}
-            return [ResBlock(self.channels[level], **options) for _ in range(self.blocks)]
-
-        def conv(features, size=1, **options):
-            return Conv(features, size, padding=(size // 2, size // 2), dtype=self.dtype, **options)
-
-        levels = range(len(self.channels))
+        block = partial(ResBlock, scale_shift=True, norm=norm, dtype=self.dtype)
+        conv = partial(Conv, dtype=self.dtype)
+        widths, levels = self.channels, range(len(self.channels))
         self.label_embedding = LabelEmbedding(self.embedding)
-        self.conv_in = conv(self.channels[-1], 3)
-        self.encoder = [blocks(level) for level in levels]
-        self.narrow = [conv(self.channels[level]) for level in levels]
-        side = self.image_size // self.patch // 2 ** (len(self.channels) - 1)
-        self.start = self.param("start", nn.initializers.normal(0.5), (side, side, self.channels[0]))
-        self.decoder = [blocks(level) for level in levels]
-        self.widen = [conv(self.channels[level]) for level in levels]
-        groups = [level for level in levels if self.latents[level]]
-        self.prior = {str(g): conv(2 * self.latents[g], kernel_init=zeros) for g in groups}
-        self.posterior = {str(g): conv(2 * self.latents[g], 3, kernel_init=zeros) for g in groups}
-        self.insert = {str(g): conv(self.channels[g]) for g in groups}
+        self.conv_in = conv(widths[-1], 3)
+        self.encoder = [[block(widths[level]) for _ in range(self.blocks)] for level in levels]
+        self.narrow = [conv(width, 1, padding=(0, 0)) for width in widths]
+        self.place = [
+            self.param(f"place_{level}", nn.initializers.normal(0.1 if level else 0.5), (side, side, widths[level]))
+            for level, side in enumerate(self._sides())
+        ]
+        self.widen = [conv(width, 1, padding=(0, 0)) for width in widths]
+        self.group = [
+            [Group(widths[level], self.latents[level], block, self.point, self.dtype) for _ in range(number)]
+            for level, number in enumerate(self.groups)
+        ]
+        self.decoder = [[block(widths[level]) for _ in range(self.blocks)] for level in levels]
         self.norm_out = norm()
         self.conv_out = conv(self.out_channels * self.patch**2, 3, kernel_init=zeros)
 
@@ -143,14 +185,14 @@ class VAENet(nn.Module):
           ([b, h, w, out_channels] float32, [(z, prior, posterior or None) of each group]).
         """
         embedding, noise, groups = self._embed(label), list(noise), []
-        x = jnp.broadcast_to(self.start, (label.shape[0], *self.start.shape)).astype(self.dtype)
-        for level in range(len(self.channels)):
-            if level:
-                x = self.widen[level](upsample_nearest(x))
-            if self.latents[level]:
-                seen = None if features is None else features[level]
-                x, group = self._group(str(level), x, noise.pop(0), seen, temperature, given)
-                groups.append(group)
+        x = None
+        for level, place in enumerate(self.place):
+            below = 0.0 if x is None else self.widen[level](upsample_nearest(x))
+            x = jnp.broadcast_to(place, (label.shape[0], *place.shape)).astype(self.dtype) + below
+            seen = None if features is None else features[level]
+            for group in self.group[level]:
+                x, codes = group(x, embedding, noise.pop(0), seen, temperature, given)
+                groups.append(codes)
             for block in self.decoder[level]:
                 x = block(x, embedding, None)
         x = self.conv_out(nn.silu(self.norm_out(x)))
@@ -162,22 +204,13 @@ class VAENet(nn.Module):
 
     def noise_shapes(self) -> list[tuple[int, int, int]]:
         """(h, w, latent) of each group, from the coarsest upwards."""
-        base = self.image_size // self.patch // 2 ** (len(self.channels) - 1)
-        return [(base * 2**level, base * 2**level, z) for level, z in enumerate(self.latents) if z]
+        levels = zip(self._sides(), self.groups, self.latents, strict=True)
+        return [(side, side, latent) for side, number, latent in levels for _ in range(number)]
 
-    def _group(self, name: str, x: Array, noise: Array, seen: Array | None, temperature, given: bool):
-        prior = _gaussian(self.prior[name](nn.silu(jax.lax.stop_gradient(x) if self.point else x)))
-        posterior = None
-        if given:
-            z = noise
-        elif seen is None:
-            z = Gaussian(prior.mean, prior.log_std + jnp.log(temperature)).draw(noise)
-        else:
-            posterior = _gaussian(self.posterior[name](nn.silu(jnp.concatenate([x, seen], -1))))
-            if not self.point:
-                posterior = posterior.relative_to(prior)
-            z = posterior.mean if self.point else posterior.draw(noise)
-        return x + self.insert[name](z.astype(x.dtype)), (z, prior, posterior)
+    def _sides(self) -> list[int]:
+        """Side of each level, from the coarsest upwards."""
+        finest = self.image_size // self.patch
+        return [finest // 2**level for level in reversed(range(len(self.channels)))]
 
     def _embed(self, label: Array) -> Array:
         if not label.shape[-1]:

@@ -24,7 +24,7 @@ def test_presets_of_the_vae(preset):
     config = vae_cxr.get_config(preset)
     assert set(families.networks("vae", config.model)) == set(config.optim)
     assert ("discriminator" in config.optim) == ("adversarial" in preset)
-    assert (config.model.latents[1] == 0) == ("flat" in preset)
+    assert (config.model.groups[1] == 0) == ("flat" in preset)
 
 
 def test_segmenters_differ_in_the_objective_alone():

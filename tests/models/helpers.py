@@ -82,7 +82,7 @@ def make_gan(accumulate=1, rate=1e-3, optimizer=optax.adam, size=SIZE, channels=
 def make_vae(accumulate=1, rate=1e-3, optimizer=optax.adam, size=SIZE, image_channels=1, **changes):
     setting = Setting((size, size, image_channels), LABELS, (-0.2,) * image_channels, (0.4,) * image_channels, 8)
     updater = Updater({name: optimizer(rate) for name in ("net", "discriminator")}, EMA(), accumulate)
-    small = {"channels": (16, 16), "latents": (4, 2), "patch": 2, "embedding": 16}
+    small = {"channels": (16, 16), "groups": (1, 1), "latents": (4, 2), "patch": 2, "embedding": 16}
     options = vae_cxr.get_model().to_dict() | small | changes
     options["discriminator"] |= {"channels": (16,), "patch": size // 4}
     return families.build(options.pop("family"), options, setting, updater)
