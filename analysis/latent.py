@@ -36,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     dataset = open_data(run, args.data_dir)
     result = measure(run, dataset, args)
-    facts = {"run": run.folder.resolve().name, "step": run.step, "n": min(args.n, dataset.info.sizes["test"]), "device": device_name()}
+    n = min(args.n, dataset.info.sizes["test"])
+    facts = {"run": run.folder.resolve().name, "step": run.step, "n": n, "device": device_name()}
     write_json(out / "latent.json", facts | result | {"git": git_revision()})
     print("  ".join(f"{name} {result[name]['mean']:.4f}" for name in BITS if name in result), "bits/dim")
     print(f"active units {result['active_units']} of {result['units']}")

@@ -32,7 +32,8 @@ TINY = {
         "--config.model.ada_kimg=0.1",
     ),
     "vae_cxr": (
-        "--config.model.channels=(16,16)", "--config.model.groups=(1,1)", "--config.model.latents=(4,2)", "--config.model.embedding=16",
+        "--config.model.channels=(16,16)", "--config.model.groups=(1,1)",
+        "--config.model.latents=(4,2)", "--config.model.embedding=16",
         "--config.model.discriminator.channels=(16,)",
     ),
 }  # fmt: skip
