@@ -35,6 +35,7 @@ def get_network(model: Config) -> None:
     """Adds the network's fields, the same for every segmenter."""
     model.mask = ""  # the mask that is learned, by name; "" is the first that the dataset has
     model.augmentation = "none"  # none, or dihedral: flips and 90 degree turns, for images without an up
+    model.standardise = True  # each image is brought to mean 0 and deviation 1
     model.channels = (32, 64, 96)  # of each level, from the finest downwards
     model.blocks = 1  # residual blocks a level, in the encoder and on both ways of the U-Net
     model.patch = 2  # space-to-depth factor of the stems, depth-to-space factor of the end
@@ -50,6 +51,7 @@ def get_model() -> Config:
     model.truncation = 10.0  # pixels of distance to the mask's border that become 1
     model.path = "linear"  # between noise and SDF: linear, vp, cosine
     model.sigma_min = 1e-3  # linear: noise left at the end
+    model.sdf_std = 0.5  # deviation of the SDF for which the network is preconditioned, as in EDM; 0: not at all
     model.time = "uniform"  # training times: uniform, logit_normal
     model.time_mean = 0.0  # logit_normal: mean of logit t
     model.time_std = 1.0  # logit_normal: its standard deviation

@@ -5,6 +5,7 @@ t = 0 is noise and t = 1 data, see models/paths.py. The network works on z, the 
 
 import dataclasses
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,7 @@ class Flow:
     Attributes:
       net: the Flax module of the velocity, (x, condition [b], label [b, k], keys) -> [b, h, w, c].
       path: between noise and data.
+      data_std: deviation of z for which the network is preconditioned, see `models.paths.preconditioning`; 0: not.
       mean: what images are centred on.
       pixels: scale of the pixels.
       updater: optimiser and moving average.
@@ -46,6 +48,7 @@ class Flow:
 
     net: Any
     path: Path
+    data_std: float
     mean: LabelMean
     pixels: PixelScale
     updater: Updater
@@ -132,8 +135,9 @@ class Flow:
 
     def _velocity(self, params, x, t, label, keys=None) -> jax.Array:
         """The network sees t scaled by 1000."""
-        condition = jnp.broadcast_to(1000.0 * t, x.shape[:1])
-        return self.net.apply({"params": params}, x, condition, label, keys).astype(jnp.float32)
+        t = jnp.broadcast_to(t, x.shape[:1])
+        apply = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, label, keys).astype(jnp.float32)  # noqa: E731
+        return preconditioned(self.path, self.data_std, apply, x, t)
 
     def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
         """Adds each example's noise, time, keys and hidden label, from its own key."""
@@ -159,6 +163,14 @@ class Flow:
         (alpha, sigma), (alpha_rate, sigma_rate) = self.path.coefficients(wide), self.path.rates(wide)
         velocity = self._velocity(params, alpha * z + sigma * eps, t, batch["label"], batch.get("dropout"))
         return jnp.mean(jnp.square(velocity - (alpha_rate * z + sigma_rate * eps)), (1, 2, 3)), {}
+
+
+def preconditioned(path: Path, data_std: float, net: Callable, x: jax.Array, t: jax.Array) -> jax.Array:
+    """Velocity [b, h, w, c] of `net`, preconditioned for data of deviation data_std; 0 leaves it as it is."""
+    if not data_std:
+        return net(x)
+    c_in, c_skip, c_out = paths.preconditioning(path, t[:, None, None, None], data_std)
+    return c_skip * x + c_out * net(c_in * x)
 
 
 def ode_log_density(
@@ -206,7 +218,7 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> Flow:
     options = dict(options)
     net = build_network(options, setting.image_shape[-1], setting)
     path = paths.build(options.pop("path"), options.pop("sigma_min"))
-    center = options.pop("center")
+    center, data_std = options.pop("center"), options["sigma_data"] if options.pop("precondition") else 0.0
     std = residual_std(center, setting.label_means, setting.std)
     pixels = pixel_scale(options.pop("normalise"), setting.mean, std, setting.bits, options.pop("sigma_data"))
     mean = label_mean(center, setting.label_means, pixels)
@@ -217,4 +229,4 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> Flow:
     for name, choices in (("time", paths.TIMES), ("coupling", coupling.COUPLINGS)):
         if known[name] not in choices:
             raise ValueError(f"config.model.{name} {known[name]!r} is unknown; choose one of {', '.join(choices)}")
-    return Flow(net, path, mean, pixels, updater, tuple(setting.image_shape), **known)
+    return Flow(net, path, data_std, mean, pixels, updater, tuple(setting.image_shape), **known)

@@ -16,6 +16,7 @@ from models import ode, paths
 from models.augment import dihedral
 from models.distance import signed_distance
 from models.family import Batch, Setting
+from models.flow import preconditioned
 from models.ode import VelocityFn
 from models.paths import Path
 from models.pixels import PixelScale, pixel_scale
@@ -23,6 +24,7 @@ from models.seg_net import SegNet
 from models.state import State
 from models.update import Updater, even_draws, example_keys
 
+FAINT = 0.02  # deviation, in units of the dataset's own, below which an image is not amplified further
 AUGMENTATIONS = ("none", "dihedral")
 
 
@@ -33,16 +35,19 @@ class FlowSeg:
     Attributes:
       net: the Flax module of the velocity.
       path: between noise and SDF.
+      sdf_std: deviation of the SDF for which the network is preconditioned, see `models.paths`; 0: not.
       pixels: scale of the image's pixels.
       updater: optimiser and moving average.
       channel: of the batch's masks.
       truncation: pixels of distance that become 1.
       time, time_mean, time_std: how training times are drawn, see models/paths.py.
       augmentation: none, or dihedral (flips and 90 degree turns of image and mask together).
+      standardise: bring each image to mean 0 and deviation 1, after `pixels`.
     """
 
     net: SegNet
     path: Path
+    sdf_std: float
     pixels: PixelScale
     updater: Updater
     channel: int
@@ -51,6 +56,7 @@ class FlowSeg:
     time_mean: float
     time_std: float
     augmentation: str
+    standardise: bool = False
 
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state; `batch` is read for its shapes."""
@@ -94,14 +100,15 @@ class FlowSeg:
 
     def velocity_fn(self, params, image: jax.Array, repeat: int = 1) -> VelocityFn:
         """v(x, t) for these images, each `repeat` times; they are encoded once."""
-        z = self.pixels.to_network(image)
+        z = prepare(self.pixels, image, self.standardise)
         many = lambda a: jnp.repeat(a, repeat, axis=0)  # noqa: E731
         features = [many(f) for f in self.net.apply({"params": params}, z, method=self.net.encode)]
         z = many(z)
 
         def velocity(x, t):
-            condition = jnp.broadcast_to(1000.0 * t, x.shape[:1])
-            return self.net.apply({"params": params}, x, condition, z, features, method=self.net.decode)
+            t = jnp.broadcast_to(t, x.shape[:1])
+            net = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, z, features, method=self.net.decode)  # noqa: E731
+            return preconditioned(self.path, self.sdf_std, net, x, t)
 
         return velocity
 
@@ -131,7 +138,7 @@ class FlowSeg:
         """
         root = example_keys(key, batch["id"])
         keys = jax.vmap(lambda k: jax.random.split(k, 4))(root)
-        image, mask = self.pixels.to_network(batch["image"]), one_rater(batch, root)
+        image, mask = prepare(self.pixels, batch["image"], self.standardise), one_rater(batch, root)
         mask = mask[..., self.channel : self.channel + 1]
         if training and self.augmentation == "dihedral":
             image, mask = jax.vmap(dihedral)((image, mask), keys[:, 2])
@@ -148,8 +155,21 @@ class FlowSeg:
         wide = t[:, None, None, None]
         (alpha, sigma), (alpha_rate, sigma_rate) = self.path.coefficients(wide), self.path.rates(wide)
         x = alpha * sdf + sigma * eps
-        velocity = self.net.apply({"params": params}, x, 1000.0 * t, batch["z"], batch.get("dropout"))
+        net = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, batch["z"], batch.get("dropout"))  # noqa: E731
+        velocity = preconditioned(self.path, self.sdf_std, net, x, t)
         return jnp.mean(jnp.square(velocity - (alpha_rate * sdf + sigma_rate * eps)), (1, 2, 3)), {}
+
+
+def prepare(pixels: PixelScale, image: jax.Array, standardise: bool) -> jax.Array:
+    """Images [b, h, w, c] for the network; standardised, each has mean 0 and deviation 1 over all its numbers.
+
+    Faint images then look like bright ones. What is nearly uniform is not blown up to its noise.
+    """
+    z = pixels.to_network(image)
+    if not standardise:
+        return z
+    z = z - z.mean((1, 2, 3), keepdims=True)
+    return z / jnp.maximum(jnp.std(z, (1, 2, 3), keepdims=True), FAINT)
 
 
 def one_rater(batch: Batch, keys: jax.Array) -> jax.Array:
@@ -217,9 +237,10 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> FlowSe
     """
     options = dict(options)
     channel, net = mask_channel(options, setting), build_net(options, setting)
-    path = paths.build(options.pop("path"), options.pop("sigma_min"))
+    path, sdf_std = paths.build(options.pop("path"), options.pop("sigma_min")), options.pop("sdf_std")
     pixels = pixel_scale("data", setting.mean, setting.std, setting.bits, 1.0)
-    known = {name: options.pop(name) for name in ("truncation", "time", "time_mean", "time_std", "augmentation")}
+    fields = ("truncation", "time", "time_mean", "time_std", "augmentation", "standardise")
+    known = {name: options.pop(name) for name in fields}
     if options:
         raise ValueError(f"config.model.{next(iter(options))} is not a field of the flow_seg family")
     if known["truncation"] <= 0:
@@ -227,4 +248,4 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> FlowSe
     for name, choices in (("time", paths.TIMES), ("augmentation", AUGMENTATIONS)):
         if known[name] not in choices:
             raise ValueError(f"config.model.{name} {known[name]!r} is unknown; choose one of {', '.join(choices)}")
-    return FlowSeg(net, path, pixels, updater, channel, **known)
+    return FlowSeg(net, path, sdf_std, pixels, updater, channel, **known)

@@ -83,6 +83,22 @@ def build(name: str, sigma_min: float = 0.0) -> Path:
     return Linear(sigma_min) if name == "linear" else PATHS[name]()
 
 
+def preconditioning(path: Path, t, std: float):
+    """(c_in, c_skip, c_out) of velocity = c_skip x + c_out net(c_in x), for data of mean 0 and deviation `std`.
+
+    c_skip x is the best linear estimate of the velocity from x alone; what it leaves has deviation c_out, so that the
+    network's input and its target both have variance 1 at every t, and it need not pass the noise through itself. It
+    is the preconditioning of Karras et al. (2022, appendix B.6) for any path: of the linear one, whose D(x) is
+    x + (1 - t) velocity, it is theirs exactly.
+    """
+    (alpha, sigma), (alpha_rate, sigma_rate) = path.coefficients(t), path.rates(t)
+    xp = _array_module(t)
+    variance = (alpha * std) ** 2 + sigma**2
+    skip = (alpha * alpha_rate * std**2 + sigma * sigma_rate) / variance
+    left = std * abs(alpha_rate * sigma - alpha * sigma_rate)
+    return 1.0 / xp.sqrt(variance), skip, left / xp.sqrt(variance)
+
+
 def sample_time(name: str, u: jax.Array, mean: float = 0.0, std: float = 1.0) -> jax.Array:
     """Uniform u in [0, 1) -> training times.
 

@@ -12,7 +12,7 @@ import optax
 
 from models.augment import dihedral
 from models.family import Batch, Setting
-from models.flow_seg import AUGMENTATIONS, build_net, dice, mask_channel
+from models.flow_seg import AUGMENTATIONS, build_net, dice, mask_channel, prepare
 from models.pixels import PixelScale, pixel_scale
 from models.seg_net import SegNet
 from models.state import State
@@ -28,6 +28,7 @@ class UNetSeg:
     updater: Updater
     channel: int
     augmentation: str
+    standardise: bool = False
 
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state; `batch` is read for its shapes."""
@@ -50,7 +51,7 @@ class UNetSeg:
     def predict(self, state: State, image: jax.Array, keys: jax.Array | None, **options) -> jax.Array:
         """1 - 2 p(mask) [b, 1, h, w]: like an SDF, the mask is where it is not above 0. Nothing is drawn."""
         SampleOptions(**options)
-        logits = self._logits(state.sampling_params("net"), self.pixels.to_network(image))
+        logits = self._logits(state.sampling_params("net"), prepare(self.pixels, image, self.standardise))
         return -jnp.tanh(0.5 * logits)[:, None, ..., 0]
 
     def param_group(self, path: tuple[str, ...]) -> str:
@@ -69,7 +70,8 @@ class UNetSeg:
 
     def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
         keys = jax.vmap(lambda k: jax.random.split(k, 2))(example_keys(key, batch["id"]))
-        image, mask = self.pixels.to_network(batch["image"]), batch["mask"][..., self.channel : self.channel + 1]
+        image = prepare(self.pixels, batch["image"], self.standardise)
+        mask = batch["mask"][..., self.channel : self.channel + 1]
         if training and self.augmentation == "dihedral":
             image, mask = jax.vmap(dihedral)((image, mask), keys[:, 0])
         return batch | {"z": image, "target": mask} | ({"dropout": keys[:, 1]} if training else {})
@@ -102,9 +104,9 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> UNetSe
     options = dict(options)
     channel, net = mask_channel(options, setting), build_net(options, setting)
     pixels = pixel_scale("data", setting.mean, setting.std, setting.bits, 1.0)
-    augmentation = options.pop("augmentation")
+    augmentation, standardise = options.pop("augmentation"), options.pop("standardise")
     if options:
         raise ValueError(f"config.model.{next(iter(options))} is not a field of the unet_seg family")
     if augmentation not in AUGMENTATIONS:
         raise ValueError(f"config.model.augmentation {augmentation!r} is unknown; choose one of none, dihedral")
-    return UNetSeg(net, pixels, updater, channel, augmentation)
+    return UNetSeg(net, pixels, updater, channel, augmentation, standardise)
