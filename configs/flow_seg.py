@@ -25,7 +25,7 @@ def get_segmentation(name: str) -> Config:
     config.optim.net = get_optimizer()
     config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
     config.optim.net.weight_decay = 1e-2
-    config.train.batch_size, config.train.duration = 16, "2000 steps"
+    config.train.batch_size, config.train.duration = 16, "1500 steps"
     config.eval.every, config.eval.preview_every, config.eval.max_images = "500 steps", "1000 steps", 256
     config.ema.rampup = 0.1
     return config
@@ -39,6 +39,7 @@ def get_network(model: Config) -> None:
     model.channels = (32, 64, 96)  # of each level, from the finest downwards
     model.blocks = 1  # residual blocks a level, in the encoder and on both ways of the U-Net
     model.patch = 2  # space-to-depth factor of the stems, depth-to-space factor of the end
+    model.local_channels = 16  # of the block at full resolution that draws the border; 0 has none
     model.concatenate = False  # the image beside x_t instead of an encoder whose features enter at every level
     model.norm_groups = 8  # of every group norm
     model.dropout = 0.0  # rate
@@ -52,8 +53,8 @@ def get_model() -> Config:
     model.path = "linear"  # between noise and SDF: linear, vp, cosine
     model.sigma_min = 1e-3  # linear: noise left at the end
     model.sdf_std = 0.5  # deviation of the SDF for which the network is preconditioned, as in EDM; 0: not at all
-    model.time = "uniform"  # training times: uniform, logit_normal
-    model.time_mean = 0.0  # logit_normal: mean of logit t
+    model.time = "logit_normal"  # training times: uniform, logit_normal
+    model.time_mean = -1.0  # logit_normal: mean of logit t; early times decide the mask, and four steps end at 0.75
     model.time_std = 1.0  # logit_normal: its standard deviation
     return model
 
@@ -78,4 +79,4 @@ def nuclei(config: Config) -> None:
 def smoke(config: Config) -> None:
     """The whole path in a minute."""
     shrink(config)
-    config.model.channels = (16, 16)
+    config.model.channels, config.model.local_channels = (16, 16), 8
