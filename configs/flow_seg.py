@@ -25,7 +25,7 @@ def get_segmentation(name: str) -> Config:
     config.optim.net = get_optimizer()
     config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
     config.optim.net.weight_decay = 1e-2
-    config.train.batch_size, config.train.duration = 16, "1500 steps"
+    config.train.batch_size, config.train.duration = 16, "2000 steps"
     config.eval.every, config.eval.preview_every, config.eval.max_images = "500 steps", "1000 steps", 256
     config.ema.rampup = 0.1
     return config
@@ -39,7 +39,6 @@ def get_network(model: Config) -> None:
     model.channels = (32, 64, 96)  # of each level, from the finest downwards
     model.blocks = 1  # residual blocks a level, in the encoder and on both ways of the U-Net
     model.patch = 2  # space-to-depth factor of the stems, depth-to-space factor of the end
-    model.local_channels = 16  # of the block at full resolution that draws the border; 0 has none
     model.concatenate = False  # the image beside x_t instead of an encoder whose features enter at every level
     model.norm_groups = 8  # of every group norm
     model.dropout = 0.0  # rate
@@ -79,4 +78,4 @@ def nuclei(config: Config) -> None:
 def smoke(config: Config) -> None:
     """The whole path in a minute."""
     shrink(config)
-    config.model.channels, config.model.local_channels = (16, 16), 8
+    config.model.channels = (16, 16)

@@ -213,8 +213,7 @@ def mask_channel(options: dict[str, Any], setting: Setting) -> int:
 
 def build_net(options: dict[str, Any], setting: Setting) -> SegNet:
     """The network from `config.model`; its fields are taken out of `options`."""
-    names = ("blocks", "patch", "local_channels", "concatenate", "norm_groups", "dropout")
-    fields = {name: options.pop(name) for name in names}
+    fields = {name: options.pop(name) for name in ("blocks", "patch", "concatenate", "norm_groups", "dropout")}
     dtype = {} if setting.compute_dtype is None else {"dtype": setting.compute_dtype}
     net = SegNet(out_channels=1, channels=tuple(options.pop("channels")), **fields, **dtype)
     height, width, _ = setting.image_shape

@@ -1,9 +1,7 @@
 """The network of the segmenters: a U-Net on x_t into which an image's features enter at every level.
 
 The image has an encoder of its own, which runs once an image and not once a step of the solver (after FlowSDF's and
-MedSegDiff's conditioning). With `concatenate`, the image stands beside x_t instead and there is no encoder. The levels
-work behind a space-to-depth of `patch`; where the border of a mask runs is decided by a block at full resolution, which
-sees image and x_t again.
+MedSegDiff's conditioning). With `concatenate`, the image stands beside x_t instead and there is no encoder.
 """
 
 from functools import partial
@@ -34,7 +32,6 @@ class SegNet(nn.Module):
       channels: of each level, from the finest downwards.
       blocks: residual blocks a level, on each of the three ways.
       patch: space-to-depth factor of the stems and depth-to-space factor of the end.
-      local_channels: width of the block at full resolution; 0 has none.
       concatenate: the image beside x_t instead of an encoder.
       norm_groups: groups of every group norm.
       dropout: rate, inside every residual block.
@@ -45,7 +42,6 @@ class SegNet(nn.Module):
     channels: tuple[int, ...]
     blocks: int
     patch: int
-    local_channels: int = 0
     concatenate: bool = False
     norm_groups: int = 8
     dropout: float = 0.0
@@ -70,21 +66,14 @@ class SegNet(nn.Module):
         self.down = [Downsample(dtype=self.dtype) for _ in levels[1:]]
         self.up_blocks = [row(widths[level]) for level in levels]
         self.up = [Upsample(dtype=self.dtype) for _ in levels[1:]]
-        if self.local_channels:
-            self.local_in = conv(self.local_channels)
-            self.local_image = None if self.concatenate else conv(self.local_channels)
-            self.norm_levels = norm()
-            self.conv_levels = conv(self.local_channels * self.patch**2)
-            self.local_block = ResBlock(self.local_channels, **options)
         self.norm_out = norm()
-        self.conv_out = conv(self.out_channels * (1 if self.local_channels else self.patch**2), kernel_init=zeros)
+        self.conv_out = conv(self.out_channels * self.patch**2, kernel_init=zeros)
 
     def __call__(self, x: Array, time: Array, image: Array, keys: Array | None = None) -> Array:
         return self.decode(x, time, image, self.encode(image, keys), keys)
 
     def encode(self, image: Array, keys: Array | None = None) -> list[Array]:
-        """Features of each level, from the finest downwards, then those at full resolution, where there is a block for
-        them; nothing where the image is concatenated."""
+        """Features of each level, from the finest downwards; nothing where the image is concatenated."""
         if self.concatenate:
             return []
         embedding = jnp.zeros((image.shape[0], 4 * self.channels[0]))
@@ -94,13 +83,12 @@ class SegNet(nn.Module):
             for block in blocks:
                 x = block(x, embedding, keys)
             features.append(self.image_out[level](x))
-        return [*features, self.local_image(image)] if self.local_channels else features
+        return features
 
     def decode(self, x: Array, time: Array, image: Array, features: list[Array], keys: Array | None = None) -> Array:
         """The rest, from what `encode` gave."""
         embedding = nn.silu(self.time_embedding(time))
         x = jnp.concatenate([x, image], -1) if self.concatenate else x
-        whole = x
         x, skips = self.conv_in(space_to_depth(x, self.patch)), []
         for level, blocks in enumerate(self.down_blocks):
             x = self.down[level - 1](x) if level else x
@@ -112,12 +100,8 @@ class SegNet(nn.Module):
             for block in self.up_blocks[level]:
                 x = block(jnp.concatenate([x, skips[level]], -1), embedding, keys)
             x = self.up[level - 1](x) if level else x
-        if not self.local_channels:
-            return depth_to_space(self.conv_out(nn.silu(self.norm_out(x))).astype(jnp.float32), self.patch)
-        x = depth_to_space(self.conv_levels(nn.silu(self.norm_levels(x))), self.patch)
-        local = self.local_in(whole) + features[-1] if features else self.local_in(whole)
-        x = self.local_block(jnp.concatenate([x, local], -1), embedding, keys)
-        return self.conv_out(nn.silu(self.norm_out(x))).astype(jnp.float32)
+        x = self.conv_out(nn.silu(self.norm_out(x)))
+        return depth_to_space(x.astype(jnp.float32), self.patch)
 
     @property
     def stride(self) -> int:

@@ -92,7 +92,7 @@ def make_segmenter(family, accumulate=1, rate=1e-3, optimizer=optax.adam, masks=
     setting = Setting((SIZE, SIZE, 1), LABELS, (-0.4,), (0.4,), 8, mask_channels=masks)
     updater = Updater({"net": optimizer(rate)}, EMA(), accumulate)
     config = {"flow_seg": flow_seg, "unet_seg": unet_seg}[family].get_config()
-    small = {"channels": (8, 16), "patch": 2, "truncation": 4.0, "local_channels": 8}
+    small = {"channels": (8, 16), "patch": 2, "truncation": 4.0}
     options = config.model.to_dict()
     options |= {key: value for key, value in small.items() if key in options} | changes
     return families.build(options.pop("family"), options, setting, updater)

@@ -121,7 +121,7 @@ def test_samples_cover_the_raters():
 
 
 def test_concatenation_has_no_encoder():
-    family = make_segmenter("flow_seg", concatenate=True, local_channels=0)
+    family = make_segmenter("flow_seg", concatenate=True)
     state, scalars = steps(family, 1, discs(4))
     assert not any(name.startswith("image_") for name in state.params["net"]) and np.isfinite(float(scalars["loss"]))
 
