@@ -20,7 +20,7 @@ def get_config(arg: str | None = None) -> Config:
         optim.name, optim.learning_rate, optim.warmup, optim.clip = "adam", rate, "0 steps", 0.0
         optim.b1, optim.b2 = 0.0, 0.99
         config.optim[name] = optim
-    config.train.batch_size, config.train.duration = 32, "800 steps"
+    config.train.batch_size, config.train.duration = 32, "1600 steps"
     config.eval.every, config.eval.preview_every = "500 steps", "500 steps"
     config.ema.halflife_images = 10_000.0
     return finish(config, arg, {"smoke": smoke})
@@ -41,8 +41,8 @@ def get_model() -> Config:
     model.ada_limit = 0.8  # highest p
     model.latent = 64  # size of z
     model.embedding = 64  # size of the label's embedding in G
-    model.generator_channels = (192, 160, 128)  # of each level, from 4 x 4 upwards
-    model.discriminator_channels = (192, 160, 128)  # the same in D
+    model.generator_channels = (192, 128, 64)  # of each level, from 4 x 4 upwards
+    model.discriminator_channels = (192, 128, 64)  # the same in D
     model.blocks = 1  # residual blocks a level
     model.patch = 4  # depth-to-space factor of G's end, and space-to-depth factor of D's start
     return model

@@ -1,12 +1,15 @@
 """`python -m analysis.latent` on a finished run, and its probe where the answer is known."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from analysis import latent, sample
+from analysis.codes import coarsest, read_codes
 from data import UserError
+from models.state import State
 from tests.train.helpers import train_here
 
 
@@ -27,6 +30,32 @@ def test_pictures_and_numbers(preset, tmp_path):
         assert made["images"].shape == (count, 16, 16, 1) and json.loads(str(made["facts"]))["latent"] == walk
     with pytest.raises(UserError, match="no run directory"):
         latent.main(["--run", str(tmp_path / "none"), "--out", str(out)])
+
+
+class Label:
+    """A family whose code is the label it is told, and a split of four images."""
+
+    @staticmethod
+    def codes(state, batch):
+        return [batch["label"][:, None, None], batch["label"][:, None, None].repeat(2, axis=1)]
+
+    @staticmethod
+    def epoch(split, batch_size, limit=0):
+        yield {"image": np.zeros((4, 2, 2, 1)), "label": np.eye(4)[:, :2], "weight": np.array([1, 1, 1, 0])}
+
+
+def test_a_probe_is_not_told_the_label():
+    run = SimpleNamespace(family=Label, state=State(0, {}, {}, {}, {}))
+    told, blind = (read_codes(run, Label, "test", 4, told=told) for told in (True, False))
+    np.testing.assert_array_equal(told["codes"][0][:, 0, 0], np.eye(4)[:3, :2])
+    assert not blind["codes"][0].any() and not blind["codes"][1].any()
+    np.testing.assert_array_equal(blind["label"], told["label"])
+
+
+def test_the_coarsest_level_is_all_its_groups():
+    groups = [np.full((3, 4, 4, 2), 1.0), np.full((3, 4, 4, 5), 2.0), np.zeros((3, 8, 8, 2))]
+    together, number = coarsest(groups)
+    assert number == 2 and together.shape == (3, 4, 4, 7)
 
 
 def test_the_probe_reads_what_is_there():
