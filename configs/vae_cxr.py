@@ -30,7 +30,7 @@ def get_model() -> Config:
     model.corruption = 0.25  # denoising: deviation of the noise on images in [-1, 1]
     model.likelihood = "logistic"  # of a stored pixel: logistic, gaussian; mean and scale are learned
     model.beta = 1.0  # weight of the KL terms; 1 is the ELBO
-    model.warmup = 300  # steps over which beta rises from 0
+    model.warmup = 500  # steps over which beta rises from 0, but at the finest of several levels
     model.free_bits = 0.0  # nats of each group's KL, an image, that cost nothing
     model.channels = (128, 96, 64)  # of each level, from the coarsest upwards
     model.groups = (2, 3, 3)  # of latents at each level, each with a residual block of its own; 0 has none there

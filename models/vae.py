@@ -38,7 +38,8 @@ class VAE:
       corruption: deviation of denoising's noise, images lying in [-1, 1].
       likelihood: of a stored pixel: logistic or gaussian, each with a learned mean and scale.
       beta: weight of the KL terms; 1 is the ELBO.
-      warmup: steps over which beta rises from 0.
+      warmup: steps over which beta rises from 0; at the finest of several levels it is whole from the start, so that
+        the coarse codes, cheap at first, come to hold what can be told of the whole image.
       free_bits: nats of each group's KL, an image, that cost nothing more to use (Kingma et al. 2016, in each example).
     """
 
@@ -159,11 +160,18 @@ class VAE:
     def _draw(self, state: State, batch: Batch, key: jax.Array) -> Batch:
         """Adds each example's noise from its own key, what the encoder sees, and this step's beta."""
         keys = example_keys(key, batch["id"])
-        beta = self.beta * jnp.minimum(1.0, (state.step + 1) / max(self.warmup, 1))
+        beta = self._betas(state.step)
         batch = batch | {"noise": self._noise(keys), "seen": batch["image"]}
         if self.objective == "denoising":
             batch["seen"] += self.corruption * self._normal(keys, len(batch["noise"]), self.image_shape)
-        return batch | {"beta": jnp.broadcast_to(beta, batch["weight"].shape)}
+        return batch | {"beta": jnp.broadcast_to(beta, (len(keys), len(beta)))}
+
+    def _betas(self, step: jax.Array) -> jax.Array:
+        """Weight of each group's KL on this step, from the coarsest upwards."""
+        sides = [shape[0] for shape in self.net.noise_shapes()]
+        risen = jnp.minimum(1.0, (step + 1) / max(self.warmup, 1))
+        whole = jnp.asarray([side == sides[-1] > sides[0] for side in sides])
+        return self.beta * jnp.where(whole, 1.0, risen)
 
     def _normal(self, keys: jax.Array, stream: int, shape: tuple[int, ...]) -> jax.Array:
         """[b, *shape] standard normal numbers, other ones for each `stream`."""
@@ -221,9 +229,12 @@ class VAE:
 
     def _weigh(self, batch: Batch, log_likelihood: jax.Array, costs: list[jax.Array]):
         """The same, of what `_terms` gave."""
-        cost = sum(costs if self.is_point else (batch["beta"] * jnp.maximum(c, self.free_bits) for c in costs))
+        scalars = self._bits(log_likelihood, costs, "elbo")
+        if not self.is_point:
+            costs = [batch["beta"][:, i] * jnp.maximum(c, self.free_bits) for i, c in enumerate(costs)]
+        cost = sum(costs)
         loss = (cost - log_likelihood) / (self._dims * math.log(2.0))
-        return loss, self._bits(log_likelihood, costs, "elbo")
+        return loss, scalars
 
 
 @dataclasses.dataclass(frozen=True)
