@@ -25,7 +25,7 @@ def get_segmentation(name: str) -> Config:
     config.optim.net = get_optimizer()
     config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
     config.optim.net.weight_decay = 1e-2
-    config.train.batch_size, config.train.duration = 16, "2000 steps"
+    config.train.batch_size, config.train.duration = 16, "1600 steps"
     config.eval.every, config.eval.preview_every, config.eval.max_images = "500 steps", "1000 steps", 256
     config.ema.rampup = 0.1
     return config
@@ -52,8 +52,8 @@ def get_model() -> Config:
     model.path = "linear"  # between noise and SDF: linear, vp, cosine
     model.sigma_min = 1e-3  # linear: noise left at the end
     model.sdf_std = 0.5  # deviation of the SDF for which the network is preconditioned, as in EDM; 0: not at all
-    model.time = "logit_normal"  # training times: uniform, logit_normal
-    model.time_mean = -1.0  # logit_normal: mean of logit t; early times decide the mask, and four steps end at 0.75
+    model.time = "uniform"  # training times: uniform, logit_normal
+    model.time_mean = 0.0  # logit_normal: mean of logit t
     model.time_std = 1.0  # logit_normal: its standard deviation
     return model
 
@@ -72,7 +72,7 @@ def nuclei(config: Config) -> None:
     config.data.name, config.data.channels = "folder", 3
     config.model.augmentation = "dihedral"
     if "truncation" in config.model:
-        config.model.truncation = 5.0
+        config.model.truncation = 2.5
 
 
 def smoke(config: Config) -> None:
