@@ -52,6 +52,7 @@ def get_model() -> Config:
     model.path = "linear"  # between noise and SDF: linear, vp, cosine
     model.sigma_min = 1e-3  # linear: noise left at the end
     model.sdf_std = 0.5  # deviation of the SDF for which the network is preconditioned, as in EDM; 0: not at all
+    model.weighting = "velocity"  # of the error at t: velocity, or edm (of the network's own target)
     model.time = "uniform"  # training times: uniform, logit_normal
     model.time_mean = 0.0  # logit_normal: mean of logit t
     model.time_std = 1.0  # logit_normal: its standard deviation

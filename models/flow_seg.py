@@ -25,6 +25,7 @@ from models.state import State
 from models.update import Updater, even_draws, example_keys
 
 FAINT = 0.02  # deviation, in units of the dataset's own, below which an image is not amplified further
+WEIGHTINGS = ("velocity", "edm")
 AUGMENTATIONS = ("none", "dihedral")
 
 
@@ -43,6 +44,7 @@ class FlowSeg:
       time, time_mean, time_std: how training times are drawn, see models/paths.py.
       augmentation: none, or dihedral (flips and 90 degree turns of image and mask together).
       standardise: bring each image to mean 0 and deviation 1, after `pixels`.
+      weighting: of the squared error at t: velocity (1), or edm (1 / c_out^2: the error of the network's target).
     """
 
     net: SegNet
@@ -57,6 +59,7 @@ class FlowSeg:
     time_std: float
     augmentation: str
     standardise: bool = False
+    weighting: str = "velocity"
 
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state; `batch` is read for its shapes."""
@@ -150,14 +153,17 @@ class FlowSeg:
         return batch | drawn | ({"dropout": keys[:, 3]} if training else {})
 
     def _loss(self, params, batch: Batch):
-        """Per-example squared error of the velocity, [b], and nothing more to log."""
+        """Per-example squared error of the velocity, weighted, [b], and nothing more to log."""
         t, sdf, eps = batch["t"], batch["sdf"], batch["eps"]
         wide = t[:, None, None, None]
         (alpha, sigma), (alpha_rate, sigma_rate) = self.path.coefficients(wide), self.path.rates(wide)
         x = alpha * sdf + sigma * eps
         net = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, batch["z"], batch.get("dropout"))  # noqa: E731
         velocity = preconditioned(self.path, self.sdf_std, net, x, t)
-        return jnp.mean(jnp.square(velocity - (alpha_rate * sdf + sigma_rate * eps)), (1, 2, 3)), {}
+        error = jnp.square(velocity - (alpha_rate * sdf + sigma_rate * eps))
+        if self.weighting == "edm":
+            error /= jnp.square(paths.preconditioning(self.path, wide, self.sdf_std)[2])
+        return jnp.mean(error, (1, 2, 3)), {}
 
 
 def prepare(pixels: PixelScale, image: jax.Array, standardise: bool) -> jax.Array:
@@ -239,13 +245,15 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> FlowSe
     channel, net = mask_channel(options, setting), build_net(options, setting)
     path, sdf_std = paths.build(options.pop("path"), options.pop("sigma_min")), options.pop("sdf_std")
     pixels = pixel_scale("data", setting.mean, setting.std, setting.bits, 1.0)
-    fields = ("truncation", "time", "time_mean", "time_std", "augmentation", "standardise")
+    fields = ("truncation", "time", "time_mean", "time_std", "augmentation", "standardise", "weighting")
     known = {name: options.pop(name) for name in fields}
     if options:
         raise ValueError(f"config.model.{next(iter(options))} is not a field of the flow_seg family")
     if known["truncation"] <= 0:
         raise ValueError(f"config.model.truncation={known['truncation']} must be above 0 pixels")
-    for name, choices in (("time", paths.TIMES), ("augmentation", AUGMENTATIONS)):
+    if known["weighting"] == "edm" and not sdf_std:
+        raise ValueError("config.model.weighting 'edm' needs config.model.sdf_std above 0")
+    for name, choices in (("time", paths.TIMES), ("augmentation", AUGMENTATIONS), ("weighting", WEIGHTINGS)):
         if known[name] not in choices:
             raise ValueError(f"config.model.{name} {known[name]!r} is unknown; choose one of {', '.join(choices)}")
     return FlowSeg(net, path, sdf_std, pixels, updater, channel, **known)

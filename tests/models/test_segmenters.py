@@ -138,6 +138,17 @@ def test_dihedral_changes_image_and_mask_alike():
     assert seen == {tuple(t.ravel()) for t in turned}
 
 
+def test_edm_weighting_is_the_error_of_the_networks_own_target():
+    families = [make_segmenter("flow_seg", weighting=name, sdf_std=0.7) for name in ("velocity", "edm")]
+    batch = discs(64)
+    state = jax.jit(families[0].init)(jax.random.key(0), batch)
+    drawn = families[0]._draw(batch, jax.random.key(1), training=False)
+    velocity, edm = (f._loss(state.params["net"], drawn)[0] for f in families)
+    t = np.asarray(drawn["t"])
+    c_out = 0.7 / np.sqrt((0.7 * t) ** 2 + (1 - (1 - 1e-3) * t) ** 2)
+    np.testing.assert_allclose(edm, velocity / c_out**2, rtol=2e-3)
+
+
 def test_a_faint_image_is_seen_like_a_bright_one():
     pixels = PixelScale((-0.4,), (0.4,), 8)
     bright = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 1)), jnp.float32)
@@ -171,6 +182,8 @@ GOLDEN = {
 
 
 def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="weighting 'edm' needs config.model.sdf_std above 0"):
+        make_segmenter("flow_seg", weighting="edm", sdf_std=0.0)
     for changes, message in (
         ({"mask": "liver"}, "model.mask 'liver' is unknown; the dataset has disc"),
         ({"augmentation": "hue"}, "model.augmentation 'hue' is unknown"),
