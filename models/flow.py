@@ -5,7 +5,6 @@ t = 0 is noise and t = 1 data, see models/paths.py. The network works on z, the 
 
 import dataclasses
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -137,7 +136,7 @@ class Flow:
         """The network sees t scaled by 1000."""
         t = jnp.broadcast_to(t, x.shape[:1])
         apply = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, label, keys).astype(jnp.float32)  # noqa: E731
-        return preconditioned(self.path, self.data_std, apply, x, t)
+        return paths.preconditioned(self.path, self.data_std, apply, x, t)
 
     def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
         """Adds each example's noise, time, keys and hidden label, from its own key."""
@@ -163,14 +162,6 @@ class Flow:
         (alpha, sigma), (alpha_rate, sigma_rate) = self.path.coefficients(wide), self.path.rates(wide)
         velocity = self._velocity(params, alpha * z + sigma * eps, t, batch["label"], batch.get("dropout"))
         return jnp.mean(jnp.square(velocity - (alpha_rate * z + sigma_rate * eps)), (1, 2, 3)), {}
-
-
-def preconditioned(path: Path, data_std: float, net: Callable, x: jax.Array, t: jax.Array) -> jax.Array:
-    """Velocity [b, h, w, c] of `net`, preconditioned for data of deviation data_std; 0 leaves it as it is."""
-    if not data_std:
-        return net(x)
-    c_in, c_skip, c_out = paths.preconditioning(path, t[:, None, None, None], data_std)
-    return c_skip * x + c_out * net(c_in * x)
 
 
 def ode_log_density(

@@ -16,7 +16,6 @@ from models import ode, paths
 from models.augment import dihedral
 from models.distance import signed_distance
 from models.family import Batch, Setting
-from models.flow import preconditioned
 from models.ode import VelocityFn
 from models.paths import Path
 from models.pixels import PixelScale, pixel_scale
@@ -58,8 +57,8 @@ class FlowSeg:
     time_mean: float
     time_std: float
     augmentation: str
-    standardise: bool = False
-    weighting: str = "velocity"
+    standardise: bool
+    weighting: str
 
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state; `batch` is read for its shapes."""
@@ -103,7 +102,7 @@ class FlowSeg:
 
     def velocity_fn(self, params, image: jax.Array, repeat: int = 1) -> VelocityFn:
         """v(x, t) for these images, each `repeat` times; they are encoded once."""
-        z = prepare(self.pixels, image, self.standardise)
+        z = network_image(self.pixels, image, self.standardise)
         many = lambda a: jnp.repeat(a, repeat, axis=0)  # noqa: E731
         features = [many(f) for f in self.net.apply({"params": params}, z, method=self.net.encode)]
         z = many(z)
@@ -111,7 +110,7 @@ class FlowSeg:
         def velocity(x, t):
             t = jnp.broadcast_to(t, x.shape[:1])
             net = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, z, features, method=self.net.decode)  # noqa: E731
-            return preconditioned(self.path, self.sdf_std, net, x, t)
+            return paths.preconditioned(self.path, self.sdf_std, net, x, t)
 
         return velocity
 
@@ -141,7 +140,7 @@ class FlowSeg:
         """
         root = example_keys(key, batch["id"])
         keys = jax.vmap(lambda k: jax.random.split(k, 4))(root)
-        image, mask = prepare(self.pixels, batch["image"], self.standardise), one_rater(batch, root)
+        image, mask = network_image(self.pixels, batch["image"], self.standardise), one_rater(batch, root)
         mask = mask[..., self.channel : self.channel + 1]
         if training and self.augmentation == "dihedral":
             image, mask = jax.vmap(dihedral)((image, mask), keys[:, 2])
@@ -159,14 +158,14 @@ class FlowSeg:
         (alpha, sigma), (alpha_rate, sigma_rate) = self.path.coefficients(wide), self.path.rates(wide)
         x = alpha * sdf + sigma * eps
         net = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, batch["z"], batch.get("dropout"))  # noqa: E731
-        velocity = preconditioned(self.path, self.sdf_std, net, x, t)
+        velocity = paths.preconditioned(self.path, self.sdf_std, net, x, t)
         error = jnp.square(velocity - (alpha_rate * sdf + sigma_rate * eps))
         if self.weighting == "edm":
             error /= jnp.square(paths.preconditioning(self.path, wide, self.sdf_std)[2])
         return jnp.mean(error, (1, 2, 3)), {}
 
 
-def prepare(pixels: PixelScale, image: jax.Array, standardise: bool) -> jax.Array:
+def network_image(pixels: PixelScale, image: jax.Array, standardise: bool) -> jax.Array:
     """Images [b, h, w, c] for the network; standardised, each has mean 0 and deviation 1 over all its numbers.
 
     Faint images then look like bright ones. What is nearly uniform is not blown up to its noise.

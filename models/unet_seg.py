@@ -12,7 +12,7 @@ import optax
 
 from models.augment import dihedral
 from models.family import Batch, Setting
-from models.flow_seg import AUGMENTATIONS, build_net, dice, mask_channel, prepare
+from models.flow_seg import AUGMENTATIONS, build_net, dice, mask_channel, network_image
 from models.pixels import PixelScale, pixel_scale
 from models.seg_net import SegNet
 from models.state import State
@@ -28,7 +28,7 @@ class UNetSeg:
     updater: Updater
     channel: int
     augmentation: str
-    standardise: bool = False
+    standardise: bool
 
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state; `batch` is read for its shapes."""
@@ -51,7 +51,7 @@ class UNetSeg:
     def predict(self, state: State, image: jax.Array, keys: jax.Array | None, **options) -> jax.Array:
         """1 - 2 p(mask) [b, 1, h, w]: like an SDF, the mask is where it is not above 0. Nothing is drawn."""
         SampleOptions(**options)
-        logits = self._logits(state.sampling_params("net"), prepare(self.pixels, image, self.standardise))
+        logits = self._logits(state.sampling_params("net"), network_image(self.pixels, image, self.standardise))
         return -jnp.tanh(0.5 * logits)[:, None, ..., 0]
 
     def param_group(self, path: tuple[str, ...]) -> str:
@@ -70,7 +70,7 @@ class UNetSeg:
 
     def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
         keys = jax.vmap(lambda k: jax.random.split(k, 2))(example_keys(key, batch["id"]))
-        image = prepare(self.pixels, batch["image"], self.standardise)
+        image = network_image(self.pixels, batch["image"], self.standardise)
         mask = batch["mask"][..., self.channel : self.channel + 1]
         if training and self.augmentation == "dihedral":
             image, mask = jax.vmap(dihedral)((image, mask), keys[:, 0])

@@ -140,6 +140,7 @@ class VAENet(nn.Module):
         self.conv_in = conv(widths[-1], 3)
         self.encoder = [[block(widths[level]) for _ in range(self.blocks)] for level in levels]
         self.narrow = [conv(width, 1, padding=(0, 0)) for width in widths]
+        # What every image has at its place, the decoder's input at the coarsest level.
         self.place = [
             self.param(f"place_{level}", nn.initializers.normal(0.1 if level else 0.5), (side, side, widths[level]))
             for level, side in enumerate(self._sides())

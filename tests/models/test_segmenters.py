@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from models.augment import dihedral
-from models.flow_seg import dice, one_rater, prepare
+from models.flow_seg import dice, network_image, one_rater
 from models.pixels import PixelScale
 from tests.models.helpers import FAST, SIZE, assert_close, make_batch, make_segmenter, steps
 
@@ -152,13 +152,13 @@ def test_edm_weighting_is_the_error_of_the_networks_own_target():
 def test_a_faint_image_is_seen_like_a_bright_one():
     pixels = PixelScale((-0.4,), (0.4,), 8)
     bright = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 1)), jnp.float32)
-    seen = prepare(pixels, bright, True)
+    seen = network_image(pixels, bright, True)
     np.testing.assert_allclose(seen.mean((1, 2, 3)), 0.0, atol=1e-5)
     np.testing.assert_allclose(seen.std((1, 2, 3)), 1.0, atol=1e-4)
-    np.testing.assert_allclose(prepare(pixels, 0.1 * bright - 0.8, True), seen, atol=1e-4)
-    empty = prepare(pixels, jnp.full((1, 8, 8, 1), -1.0) + 1e-4 * bright[:1], True)
+    np.testing.assert_allclose(network_image(pixels, 0.1 * bright - 0.8, True), seen, atol=1e-4)
+    empty = network_image(pixels, jnp.full((1, 8, 8, 1), -1.0) + 1e-4 * bright[:1], True)
     assert float(jnp.abs(empty).max()) < 0.1  # noise alone is not blown up
-    np.testing.assert_array_equal(prepare(pixels, bright, False), pixels.to_network(bright))
+    np.testing.assert_array_equal(network_image(pixels, bright, False), pixels.to_network(bright))
 
 
 def test_dice_by_hand():
