@@ -8,15 +8,17 @@ STEPS, PAIRS, UNITS = 8, 6, 8
 WALKS = ("interpolation", "traversal")
 
 
-def read_codes(run, dataset, split: str, n: int, told: bool = True) -> dict[str, Any]:
+def read_codes(run, dataset, split: str, n: int, told: bool = True, reader: str = "codes") -> dict[str, Any]:
     """{"codes": [[n, h, w, latent] of each group], "label": [n, k]} of at most n images of a split.
+
+    `reader` names the family's method: codes, or shifts (relative to what the prior already says).
 
     With `told` false the network is told of no finding in any image, so that what a code says of them is read off the
     image: the posterior, like the prior that it is relative to, depends on the label.
     """
     from models.cpu import jit
 
-    encode = jit(lambda state, batch: run.family.codes(state, batch))
+    encode = jit(lambda state, batch: getattr(run.family, reader)(state, batch))
     state, codes, labels = run.state.replace(opt_state={}), [], []
     for batch in dataset.epoch(split, 64, limit=n):
         real = batch["weight"] > 0

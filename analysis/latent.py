@@ -19,7 +19,7 @@ from data import UserError
 from train.cli import guarded
 
 BITS = ("elbo", "importance", "reconstruction")
-ACTIVE = 0.01  # variance of a unit's posterior mean over the data, above which it is active (Burda et al. 2016)
+ACTIVE = 0.01  # variance over the data of a posterior's mean, relative to the prior, above which a unit is active
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -81,7 +81,8 @@ def measure(run, dataset, args) -> dict[str, Any]:
     for name, parts in rows.items():
         mean, low, high = bootstrap(np.concatenate(parts))
         result[name] = {"mean": mean, "low": low, "high": high}
-    variances = [group.var(0) for group in read_codes(run, dataset, "train", args.n)["codes"]]
+    # Burda et al. (2016) count where the prior is fixed. Here the groups above move it, and the posterior's mean with it.
+    variances = [group.var(0) for group in read_codes(run, dataset, "train", args.n, reader="shifts")["codes"]]
     blind = (read_codes(run, dataset, split, args.n, told=False) for split in ("train", "test"))
     return result | {
         "k": args.k,

@@ -108,6 +108,17 @@ class VAE:
         _, groups = self._apply(state.sampling_params("net"), batch["image"], batch["label"], noise)
         return [posterior.mean for _, _, posterior in groups]
 
+    def shifts(self, state: State, batch: Batch) -> list[jax.Array]:
+        """What the image itself says in each group [b, h, w, latent]: its posterior's mean relative to the prior.
+
+        In deviations of the prior, which the groups above move; of an autoencoder, whose prior only describes, the code.
+        """
+        noise = [jnp.zeros((len(batch["image"]), *shape)) for shape in self.net.noise_shapes()]
+        _, groups = self._apply(state.sampling_params("net"), batch["image"], batch["label"], noise)
+        if self.is_point:
+            return [posterior.mean for _, _, posterior in groups]
+        return [(posterior.mean - prior.mean) * jnp.exp(-prior.log_std) for _, prior, posterior in groups]
+
     def decode(self, state: State, codes: list[jax.Array], label: jax.Array) -> jax.Array:
         """Images [b, h, w, c] of codes as `codes` gives them."""
         return self._mean_image(self._decoded(state.sampling_params("net"), label, codes))

@@ -322,3 +322,18 @@ def test_codes_are_decoded_as_they_were_read():
     np.testing.assert_allclose(again, family.reconstruct(state, batch), atol=1e-5)
     other = family.decode(state, [c + 1.0 for c in family.codes(state, batch)], batch["label"])
     assert float(jnp.abs(other - again).max()) > 1e-4
+
+
+def test_a_group_whose_prior_is_moved_by_those_above_is_not_active():
+    family, batch = make_vae(groups=(2, 1)), make_batch(4)
+    state, rng = jax.jit(family.init)(jax.random.key(0), batch), np.random.default_rng(0)
+
+    def move(path, leaf):
+        silent = "group_1_0" in str(path) and "'posterior'" in str(path)  # this group's posterior is its prior
+        return jnp.zeros_like(leaf) if silent else leaf + 0.1 * rng.normal(size=leaf.shape).astype(np.float32)
+
+    moved = jax.tree_util.tree_map_with_path(move, state.params)
+    state = state.replace(params=moved, ema=moved)
+    spread = lambda groups: [float(jnp.var(g, axis=0).max()) for g in groups]  # noqa: E731
+    codes, shifts = spread(family.codes(state, batch)), spread(family.shifts(state, batch))
+    assert codes[2] > 1e-4 and shifts[2] == 0 and min(shifts[:2]) > 1e-4, (codes, shifts)
