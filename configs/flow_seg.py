@@ -41,6 +41,7 @@ def get_network(model: Config) -> None:
     model.patch = 2  # space-to-depth factor of the stems, depth-to-space factor of the end
     model.concatenate = False  # the image beside x_t instead of an encoder whose features enter at every level
     model.norm_groups = 8  # of every group norm
+    model.detail = 16  # channels at full resolution, before the stems and after the end; 0: none
     model.dropout = 0.0  # rate
 
 

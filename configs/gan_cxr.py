@@ -20,7 +20,7 @@ def get_config(arg: str | None = None) -> Config:
         optim.name, optim.learning_rate, optim.warmup, optim.clip = "adam", rate, "0 steps", 0.0
         optim.b1, optim.b2 = 0.0, 0.99
         config.optim[name] = optim
-    config.train.batch_size, config.train.duration = 32, "1600 steps"
+    config.train.batch_size, config.train.duration = 32, "1400 steps"
     config.eval.every, config.eval.preview_every = "500 steps", "500 steps"
     config.ema.halflife_images = 10_000.0
     return finish(config, arg, {"smoke": smoke})
@@ -45,6 +45,7 @@ def get_model() -> Config:
     model.discriminator_channels = (192, 128, 64)  # the same in D
     model.blocks = 1  # residual blocks a level
     model.patch = 4  # depth-to-space factor of G's end, and space-to-depth factor of D's start
+    model.detail = 8  # channels at full resolution, at G's end and D's start; 0: none
     return model
 
 

@@ -56,6 +56,7 @@ def get_discriminator() -> Config:
     judge.channels = (128, 96, 64)  # of each level, from 4 x 4 upwards
     judge.blocks = 1  # residual blocks a level
     judge.patch = 4  # space-to-depth factor of D's start
+    judge.detail = 8  # channels at full resolution before it; 0: none
     return judge
 
 

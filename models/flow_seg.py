@@ -24,6 +24,7 @@ from models.state import State
 from models.update import Updater, even_draws, example_keys
 
 FAINT = 0.02  # deviation, in units of the dataset's own, below which an image is not amplified further
+HEAD = ("norm_out", "conv_out", "norm_detail", "detail_conv", "detail_out")  # the networks' last layers
 WEIGHTINGS = ("velocity", "edm")
 AUGMENTATIONS = ("none", "dihedral")
 
@@ -116,9 +117,9 @@ class FlowSeg:
 
     def param_group(self, path: tuple[str, ...]) -> str:
         """Where a parameter stands: stem, head or body."""
-        if path and path[0] in ("image_in", "conv_in"):
+        if path and path[0] in ("image_in", "conv_in", "detail_in"):
             return "stem"
-        return "head" if path and path[0] in ("norm_out", "conv_out") else "body"
+        return "head" if path and path[0] in HEAD else "body"
 
     def warnings(self, scalars: dict[str, float]) -> list[str]:
         """None: its loss says all."""
@@ -218,7 +219,8 @@ def mask_channel(options: dict[str, Any], setting: Setting) -> int:
 
 def build_net(options: dict[str, Any], setting: Setting) -> SegNet:
     """The network from `config.model`; its fields are taken out of `options`."""
-    fields = {name: options.pop(name) for name in ("blocks", "patch", "concatenate", "norm_groups", "dropout")}
+    names = ("blocks", "patch", "concatenate", "norm_groups", "dropout", "detail")
+    fields = {name: options.pop(name) for name in names}
     dtype = {} if setting.compute_dtype is None else {"dtype": setting.compute_dtype}
     net = SegNet(out_channels=1, channels=tuple(options.pop("channels")), **fields, **dtype)
     height, width, _ = setting.image_shape

@@ -104,9 +104,9 @@ class GAN:
         """Where a parameter stands: stem, label, head or body."""
         if "label_embedding" in path:
             return "label"
-        if path and path[0] in ("basis", "conv_in"):
+        if path and path[0] in ("basis", "conv_in", "detail_in"):
             return "stem"
-        return "head" if path and path[0] in ("conv_out", "logit") else "body"
+        return "head" if path and path[0] in ("conv_out", "detail_out", "logit") else "body"
 
     def warnings(self, scalars: dict[str, float]) -> list[str]:
         """What the means of the last rows' scalars say of the training's health."""
@@ -230,7 +230,8 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> GAN:
             f"model.augmentation {options['augmentation']!r} is unknown; choose one of {', '.join(AUGMENTATIONS)}"
         )
     dtype = {} if setting.compute_dtype is None else {"dtype": setting.compute_dtype}
-    shared = {"blocks": options.pop("blocks"), "patch": options.pop("patch"), "image_size": height} | dtype
+    shape = {name: options.pop(name) for name in ("blocks", "patch", "detail")}
+    shared = shape | {"image_size": height} | dtype
     generator = Generator(
         out_channels=channels,
         latent=options["latent"],

@@ -30,6 +30,15 @@ def he_normal(scale: float = 1.0) -> Callable:
 linear_normal = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
 
 
+def repeated(patch: int) -> Callable:
+    """Kernels before `depth_to_space` that begin as repetition of pixels: without a pattern (Aitken et al. 2017)."""
+
+    def init(key, shape, dtype=jnp.float32):
+        return jnp.repeat(linear_normal(key, (*shape[:-1], shape[-1] // patch**2), dtype), patch**2, axis=-1)
+
+    return init
+
+
 class Block(nn.Module):
     """x + f(x), [b, h, w, c] -> [b, h, w, c]: convolution, leaky ReLU, twice, and a 1 x 1 convolution from zero.
 
@@ -68,6 +77,8 @@ class Generator(nn.Module):
       channels: of each level, from 4 x 4 upwards.
       blocks: residual blocks a level.
       patch: depth-to-space factor at the end.
+      detail: channels at full resolution, from which one more convolution makes the image, so that no pattern of the
+        patches is left in it; 0: none. Of the discriminator: channels of a convolution that sees them.
       embedding: size of the label's embedding.
       dtype: compute dtype.
     """
@@ -78,6 +89,7 @@ class Generator(nn.Module):
     channels: tuple[int, ...]
     blocks: int
     patch: int
+    detail: int
     embedding: int
     dtype: Dtype = jnp.float32
 
@@ -95,9 +107,13 @@ class Generator(nn.Module):
                 x = Conv(width, 1, kernel_init=linear_normal, dtype=self.dtype, name=f"widen_{level}")(x)
             for i in range(self.blocks):
                 x = Block(width, scale, self.dtype, name=f"level_{level}_block_{i}")(x)
-        pixels = self.out_channels * self.patch**2
-        x = Conv(pixels, 3, kernel_init=linear_normal, dtype=self.dtype, name="conv_out")(activate(x))
-        return depth_to_space(x.astype(jnp.float32), self.patch)
+        conv = partial(Conv, dtype=self.dtype)
+        pixels = (self.detail or self.out_channels) * self.patch**2
+        x = conv(pixels, kernel_init=repeated(self.patch), name="conv_out")(activate(x))
+        x = depth_to_space(x, self.patch)
+        if self.detail:  # sees both sides of a seam between two patches
+            x = conv(self.out_channels, kernel_init=linear_normal, name="detail_out")(activate(x))
+        return x.astype(jnp.float32)
 
 
 class Discriminator(nn.Module):
@@ -110,12 +126,15 @@ class Discriminator(nn.Module):
     channels: tuple[int, ...]
     blocks: int
     patch: int
+    detail: int
     dtype: Dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: Array, label: Array) -> tuple[Array, Array]:
         check_levels(self.image_size, self.patch, self.channels)
         widths = self.channels[::-1]
+        if self.detail:
+            x = activate(Conv(self.detail, 3, kernel_init=he_normal(), dtype=self.dtype, name="detail_in")(x))
         x = Conv(widths[0], 3, kernel_init=linear_normal, dtype=self.dtype, name="conv_in")(
             space_to_depth(x, self.patch)
         )

@@ -16,9 +16,9 @@ from models.layers import (
     Dtype,
     GroupNorm,
     TimeEmbedding,
-    Upsample,
     depth_to_space,
     space_to_depth,
+    upsample_nearest,
     zeros,
 )
 from models.unet import ResBlock
@@ -35,6 +35,7 @@ class SegNet(nn.Module):
       concatenate: the image beside x_t instead of an encoder.
       norm_groups: groups of every group norm.
       dropout: rate, inside every residual block.
+      detail: channels of a path at full resolution beside all else, for what is smaller than a patch; 0: none.
       dtype: compute dtype.
     """
 
@@ -45,6 +46,7 @@ class SegNet(nn.Module):
     concatenate: bool = False
     norm_groups: int = 8
     dropout: float = 0.0
+    detail: int = 0
     dtype: Dtype = jnp.float32
 
     def setup(self):
@@ -65,9 +67,15 @@ class SegNet(nn.Module):
         self.down_blocks = [row(widths[level]) for level in levels]
         self.down = [Downsample(dtype=self.dtype) for _ in levels[1:]]
         self.up_blocks = [row(widths[level]) for level in levels]
-        self.up = [Upsample(dtype=self.dtype) for _ in levels[1:]]
         self.norm_out = norm()
-        self.conv_out = conv(self.out_channels * self.patch**2, kernel_init=zeros)
+        if self.detail:
+            self.detail_in = conv(self.detail)
+            self.conv_out = conv(self.detail * self.patch**2)
+            self.norm_detail = norm()
+            self.detail_conv = conv(self.detail)
+            self.detail_out = conv(self.out_channels, kernel_init=zeros)
+        else:
+            self.conv_out = conv(self.out_channels * self.patch**2, kernel_init=zeros)
 
     def __call__(self, x: Array, time: Array, image: Array, keys: Array | None = None) -> Array:
         return self.decode(x, time, image, self.encode(image, keys), keys)
@@ -88,6 +96,7 @@ class SegNet(nn.Module):
     def decode(self, x: Array, time: Array, image: Array, features: list[Array], keys: Array | None = None) -> Array:
         """The rest, from what `encode` gave."""
         embedding = nn.silu(self.time_embedding(time))
+        detail = self.detail_in(jnp.concatenate([x, image], -1)) if self.detail else None
         x = jnp.concatenate([x, image], -1) if self.concatenate else x
         x, skips = self.conv_in(space_to_depth(x, self.patch)), []
         for level, blocks in enumerate(self.down_blocks):
@@ -99,9 +108,13 @@ class SegNet(nn.Module):
         for level in reversed(range(len(self.channels))):
             for block in self.up_blocks[level]:
                 x = block(jnp.concatenate([x, skips[level]], -1), embedding, keys)
-            x = self.up[level - 1](x) if level else x
+            x = upsample_nearest(x) if level else x
         x = self.conv_out(nn.silu(self.norm_out(x)))
-        return depth_to_space(x.astype(jnp.float32), self.patch)
+        x = depth_to_space(x, self.patch)
+        if self.detail:
+            x = self.detail_conv(nn.silu(self.norm_detail(jnp.concatenate([x, detail], -1))))
+            x = self.detail_out(nn.silu(x))
+        return x.astype(jnp.float32)
 
     @property
     def stride(self) -> int:

@@ -12,7 +12,7 @@ import optax
 
 from models.augment import dihedral
 from models.family import Batch, Setting
-from models.flow_seg import AUGMENTATIONS, build_net, dice, mask_channel, network_image
+from models.flow_seg import AUGMENTATIONS, HEAD, build_net, dice, mask_channel, network_image
 from models.pixels import PixelScale, pixel_scale
 from models.seg_net import SegNet
 from models.state import State
@@ -56,9 +56,9 @@ class UNetSeg:
 
     def param_group(self, path: tuple[str, ...]) -> str:
         """Where a parameter stands: stem, head or body."""
-        if path and path[0] in ("image_in", "conv_in"):
+        if path and path[0] in ("image_in", "conv_in", "detail_in"):
             return "stem"
-        return "head" if path and path[0] in ("norm_out", "conv_out") else "body"
+        return "head" if path and path[0] in HEAD else "body"
 
     def warnings(self, scalars: dict[str, float]) -> list[str]:
         """None: its loss says all."""

@@ -111,7 +111,7 @@ class VAE:
     def shifts(self, state: State, batch: Batch) -> list[jax.Array]:
         """What the image itself says in each group [b, h, w, latent]: its posterior's mean relative to the prior.
 
-        In deviations of the prior, which the groups above move; of an autoencoder, whose prior only describes, the code.
+        In deviations of the prior, which the groups above move; of an autoencoder, the code.
         """
         noise = [jnp.zeros((len(batch["image"]), *shape)) for shape in self.net.noise_shapes()]
         _, groups = self._apply(state.sampling_params("net"), batch["image"], batch["label"], noise)

@@ -109,9 +109,8 @@ def build(options: dict[str, Any], setting: Setting, shared: tuple, known: dict[
     options = dict(options)
     dtype = {} if setting.compute_dtype is None else {"dtype": setting.compute_dtype}
     size, channels = setting.image_shape[0], tuple(options.pop("channels"))
-    net = Discriminator(
-        channels=channels, blocks=options.pop("blocks"), patch=options.pop("patch"), image_size=size, **dtype
-    )
+    shape = {name: options.pop(name) for name in ("blocks", "patch", "detail")}
+    net = Discriminator(channels=channels, image_size=size, **shape, **dtype)
     check_levels(size, net.patch, net.channels)
     weight = options.pop("weight")
     return AdversarialVAE(*shared, **known, discriminator=net, game=Game(**options), weight=weight)
