@@ -23,7 +23,8 @@ def get_segmentation(name: str) -> Config:
     config = get_base()
     config.name = name
     config.optim.net = get_optimizer()
-    config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
+    config.optim.net.learning_rate, config.optim.net.schedule = 3e-3, "cosine"
+    config.optim.net.warmup, config.optim.net.b2 = "50 steps", 0.999
     config.optim.net.weight_decay = 1e-2
     config.train.batch_size, config.train.duration = 16, "1600 steps"
     config.eval.every, config.eval.preview_every, config.eval.max_images = "500 steps", "1000 steps", 256
@@ -52,9 +53,10 @@ def get_model() -> Config:
     model.truncation = 10.0  # pixels of distance to the mask's border that become 1
     model.path = "linear"  # between noise and SDF: linear, vp, cosine
     model.sigma_min = 1e-3  # linear: noise left at the end
-    model.sdf_std = 0.5  # deviation of the SDF for which the network is preconditioned, as in EDM; 0: not at all
-    model.weighting = "velocity"  # of the error at t: velocity, or edm (of the network's own target)
-    model.time = "uniform"  # training times: uniform, logit_normal
+    model.sdf_std = 0.7  # deviation of the SDF for which the network is preconditioned, as in EDM; 0: not at all
+    model.weighting = "edm"  # of the error at t: velocity, edm (of the network's own target)
+    model.auxiliary = 1.0  # weight of the Dice and cross-entropy of a mask read linearly off the image's features
+    model.time = "uniform"  # training times: uniform, logit_normal, early (t = u^2)
     model.time_mean = 0.0  # logit_normal: mean of logit t
     model.time_std = 1.0  # logit_normal: its standard deviation
     return model
@@ -74,7 +76,7 @@ def nuclei(config: Config) -> None:
     config.data.name, config.data.channels = "folder", 3
     config.model.augmentation = "dihedral"
     if "truncation" in config.model:
-        config.model.truncation = 2.5
+        config.model.truncation = 1.0
 
 
 def smoke(config: Config) -> None:

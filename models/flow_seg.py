@@ -6,6 +6,7 @@ point than the state, is kept as `flowsdf` to measure the difference.
 """
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ from models.augment import dihedral
 from models.distance import signed_distance
 from models.family import Batch, Setting
 from models.ode import VelocityFn
+from models.overlap import dice, dice_cross_entropy
 from models.paths import Path
 from models.pixels import PixelScale, pixel_scale
 from models.seg_net import SegNet
@@ -45,6 +47,7 @@ class FlowSeg:
       augmentation: none, or dihedral (flips and 90 degree turns of image and mask together).
       standardise: bring each image to mean 0 and deviation 1, after `pixels`.
       weighting: of the squared error at t: velocity (1), or edm (1 / c_out^2: the error of the network's target).
+      auxiliary: weight of the loss of a mask read linearly off the image's features; 0: none.
     """
 
     net: SegNet
@@ -60,6 +63,7 @@ class FlowSeg:
     augmentation: str
     standardise: bool
     weighting: str
+    auxiliary: float
 
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state; `batch` is read for its shapes."""
@@ -149,21 +153,27 @@ class FlowSeg:
         sdf = signed_distance(mask, self.truncation)
         eps = jax.vmap(lambda k: jax.random.normal(k, sdf.shape[1:]))(keys[:, 1])
         t = paths.sample_time(self.time, u, self.time_mean, self.time_std)
-        drawn = {"z": image, "sdf": sdf, "eps": eps, "t": t}
+        drawn = {"z": image, "target": mask, "sdf": sdf, "eps": eps, "t": t}
         return batch | drawn | ({"dropout": keys[:, 3]} if training else {})
 
     def _loss(self, params, batch: Batch):
-        """Per-example squared error of the velocity, weighted, [b], and nothing more to log."""
+        """Per-example squared error of the velocity, weighted, and the auxiliary loss, [b]; and the latter to log."""
         t, sdf, eps = batch["t"], batch["sdf"], batch["eps"]
         wide = t[:, None, None, None]
         (alpha, sigma), (alpha_rate, sigma_rate) = self.path.coefficients(wide), self.path.rates(wide)
         x = alpha * sdf + sigma * eps
-        net = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, batch["z"], batch.get("dropout"))  # noqa: E731
+        apply, keys = partial(self.net.apply, {"params": params}), batch.get("dropout")
+        features = apply(batch["z"], keys, method=self.net.encode)
+        net = lambda x: apply(x, 1000.0 * t, batch["z"], features, keys, method=self.net.decode)  # noqa: E731
         velocity = paths.preconditioned(self.path, self.sdf_std, net, x, t)
         error = jnp.square(velocity - (alpha_rate * sdf + sigma_rate * eps))
         if self.weighting == "edm":
             error /= jnp.square(paths.preconditioning(self.path, wide, self.sdf_std)[2])
-        return jnp.mean(error, (1, 2, 3)), {}
+        error = jnp.mean(error, (1, 2, 3))
+        if not self.auxiliary:
+            return error, {}
+        read, _ = dice_cross_entropy(apply(features, method=self.net.read), batch["target"])
+        return error + self.auxiliary * read, {"velocity_error": error, "auxiliary": read}
 
 
 def network_image(pixels: PixelScale, image: jax.Array, standardise: bool) -> jax.Array:
@@ -185,12 +195,6 @@ def one_rater(batch: Batch, keys: jax.Array) -> jax.Array:
     count = batch["masks"].shape[1]
     which = jax.vmap(lambda k: jax.random.randint(jax.random.fold_in(k, 4), (), 0, count))(keys)
     return jax.vmap(lambda masks, i: masks[i])(batch["masks"], which)
-
-
-def dice(a: jax.Array, b: jax.Array) -> jax.Array:
-    """2 |a and b| / (|a| + |b|) of masks [b, h, w] (bool), [b]; two empty masks agree, 1."""
-    both, total = (a & b).sum((1, 2)), a.sum((1, 2)) + b.sum((1, 2))
-    return jnp.where(total == 0, 1.0, 2.0 * both / jnp.maximum(total, 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,12 +250,14 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> FlowSe
     channel, net = mask_channel(options, setting), build_net(options, setting)
     path, sdf_std = paths.build(options.pop("path"), options.pop("sigma_min")), options.pop("sdf_std")
     pixels = pixel_scale("data", setting.mean, setting.std, setting.bits, 1.0)
-    fields = ("truncation", "time", "time_mean", "time_std", "augmentation", "standardise", "weighting")
+    fields = ("truncation", "time", "time_mean", "time_std", "augmentation", "standardise", "weighting", "auxiliary")
     known = {name: options.pop(name) for name in fields}
     if options:
         raise ValueError(f"config.model.{next(iter(options))} is not a field of the flow_seg family")
     if known["truncation"] <= 0:
         raise ValueError(f"config.model.truncation={known['truncation']} must be above 0 pixels")
+    if known["auxiliary"] and net.concatenate:
+        raise ValueError("config.model.auxiliary reads the encoder, and config.model.concatenate has none; set it to 0")
     if known["weighting"] == "edm" and not sdf_std:
         raise ValueError("config.model.weighting 'edm' needs config.model.sdf_std above 0")
     for name, choices in (("time", paths.TIMES), ("augmentation", AUGMENTATIONS), ("weighting", WEIGHTINGS)):

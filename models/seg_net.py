@@ -63,6 +63,7 @@ class SegNet(nn.Module):
             self.image_down = [Downsample(dtype=self.dtype) for _ in levels[1:]]
             # They are added where a level begins, before its first block has made it as wide as it is.
             self.image_out = [conv(widths[max(level - 1, 0)], size=1, padding=(0, 0)) for level in levels]
+            self.image_read = [conv(self.out_channels * self.patch**2, size=1, padding=(0, 0)) for _ in levels]
         self.conv_in = conv(widths[0])
         self.down_blocks = [row(widths[level]) for level in levels]
         self.down = [Downsample(dtype=self.dtype) for _ in levels[1:]]
@@ -78,7 +79,10 @@ class SegNet(nn.Module):
             self.conv_out = conv(self.out_channels * self.patch**2, kernel_init=zeros)
 
     def __call__(self, x: Array, time: Array, image: Array, keys: Array | None = None) -> Array:
-        return self.decode(x, time, image, self.encode(image, keys), keys)
+        features = self.encode(image, keys)
+        if self.is_initializing() and features:
+            self.read(features)
+        return self.decode(x, time, image, features, keys)
 
     def encode(self, image: Array, keys: Array | None = None) -> list[Array]:
         """Features of each level, from the finest downwards; nothing where the image is concatenated."""
@@ -92,6 +96,13 @@ class SegNet(nn.Module):
                 x = block(x, embedding, keys)
             features.append(self.image_out[level](x))
         return features
+
+    def read(self, features: list[Array]) -> Array:
+        """Logits of the mask [b, h, w, m], linear in what `encode` gave, so that a loss teaches it directly."""
+        x = 0.0
+        for level in reversed(range(len(features))):
+            x = self.image_read[level](features[level]) + (upsample_nearest(x) if level < len(features) - 1 else x)
+        return depth_to_space(x.astype(jnp.float32), self.patch)
 
     def decode(self, x: Array, time: Array, image: Array, features: list[Array], keys: Array | None = None) -> Array:
         """The rest, from what `encode` gave."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from models.augment import dihedral
 from models.family import Batch, Setting
-from models.flow_seg import AUGMENTATIONS, HEAD, build_net, dice, mask_channel, network_image
+from models.flow_seg import AUGMENTATIONS, HEAD, build_net, mask_channel, network_image
+from models.overlap import dice, dice_cross_entropy
 from models.pixels import PixelScale, pixel_scale
 from models.seg_net import SegNet
 from models.state import State
@@ -79,10 +79,7 @@ class UNetSeg:
     def _loss(self, params, batch: Batch):
         """Per example: 1 - soft Dice + mean cross-entropy, [b], and both to log."""
         logits, target = self._logits(params, batch["z"], batch.get("dropout")), batch["target"]
-        p, axes = jax.nn.sigmoid(logits), (1, 2, 3)
-        soft = 1.0 - (2.0 * (p * target).sum(axes) + 1.0) / (p.sum(axes) + target.sum(axes) + 1.0)
-        entropy = optax.sigmoid_binary_cross_entropy(logits, target).mean(axes)
-        return soft + entropy, {"soft_dice_loss": soft, "cross_entropy": entropy}
+        return dice_cross_entropy(logits, target)
 
 
 @dataclasses.dataclass(frozen=True)
