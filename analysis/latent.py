@@ -81,7 +81,7 @@ def measure(run, dataset, args) -> dict[str, Any]:
     for name, parts in rows.items():
         mean, low, high = bootstrap(np.concatenate(parts))
         result[name] = {"mean": mean, "low": low, "high": high}
-    # Burda et al. (2016) count where the prior is fixed. Here the groups above move it, and the posterior's mean with it.
+    # Burda et al. (2016) count where the prior is fixed. Here the groups above move it, and the posterior with it.
     variances = [group.var(0) for group in read_codes(run, dataset, "train", args.n, reader="shifts")["codes"]]
     blind = (read_codes(run, dataset, split, args.n, told=False) for split in ("train", "test"))
     return result | {
