@@ -56,7 +56,7 @@ def get_model() -> Config:
     model.sdf_std = 0.7  # deviation of the SDF for which the network is preconditioned, as in EDM; 0: not at all
     model.weighting = "edm"  # of the error at t: velocity, edm (of the network's own target)
     model.auxiliary = 1.0  # weight of the Dice and cross-entropy of a mask read linearly off the image's features
-    model.time = "uniform"  # training times: uniform, logit_normal, early (t = u^2)
+    model.time = "uniform"  # training times: uniform, logit_normal
     model.time_mean = 0.0  # logit_normal: mean of logit t
     model.time_std = 1.0  # logit_normal: its standard deviation
     return model

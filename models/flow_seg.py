@@ -21,12 +21,11 @@ from models.ode import VelocityFn
 from models.overlap import dice, dice_cross_entropy
 from models.paths import Path
 from models.pixels import PixelScale, pixel_scale
-from models.seg_net import SegNet
+from models.seg_net import SegNet, param_group
 from models.state import State
 from models.update import Updater, even_draws, example_keys
 
 FAINT = 0.02  # deviation, in units of the dataset's own, below which an image is not amplified further
-HEAD = ("norm_out", "conv_out", "norm_detail", "detail_conv", "detail_out")  # the networks' last layers
 WEIGHTINGS = ("velocity", "edm")
 AUGMENTATIONS = ("none", "dihedral")
 
@@ -121,9 +120,7 @@ class FlowSeg:
 
     def param_group(self, path: tuple[str, ...]) -> str:
         """Where a parameter stands: stem, head or body."""
-        if path and path[0] in ("image_in", "conv_in", "detail_in"):
-            return "stem"
-        return "head" if path and path[0] in HEAD else "body"
+        return param_group(path)
 
     def warnings(self, scalars: dict[str, float]) -> list[str]:
         """None: its loss says all."""

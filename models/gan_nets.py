@@ -78,7 +78,7 @@ class Generator(nn.Module):
       blocks: residual blocks a level.
       patch: depth-to-space factor at the end.
       detail: channels at full resolution, from which one more convolution makes the image, so that no pattern of the
-        patches is left in it; 0: none. Of the discriminator: channels of a convolution that sees them.
+        patches is left in it; of the discriminator, those of a first convolution, before its patches; 0: none.
       embedding: size of the label's embedding.
       dtype: compute dtype.
     """

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-TIMES = ("uniform", "logit_normal", "early")
+TIMES = ("uniform", "logit_normal")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,16 +112,13 @@ def sample_time(name: str, u: jax.Array, mean: float = 0.0, std: float = 1.0) ->
     """Uniform u in [0, 1) -> training times.
 
     Args:
-      name: uniform, or logit_normal: logit(t) ~ N(mean, std^2) (Esser et al. 2024, eq. 19), which dwells on the middle;
-        or early: t = u^2, half of them before 0.25, for solvers of few steps, whose first one decides most.
+      name: uniform, or logit_normal: logit(t) ~ N(mean, std^2) (Esser et al. 2024, eq. 19), which dwells on the middle.
 
     Raises:
       ValueError: an unknown name.
     """
     if name == "uniform":
         return u
-    if name == "early":
-        return jnp.square(u)
     if name == "logit_normal":
         return jax.nn.sigmoid(mean + std * jax.scipy.special.ndtri(jnp.clip(u, 1e-6, 1.0 - 1e-6)))
     raise ValueError(f"config.model.time {name!r} is unknown; choose one of {', '.join(TIMES)}")

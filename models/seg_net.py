@@ -23,6 +23,9 @@ from models.layers import (
 )
 from models.unet import ResBlock
 
+STEM = ("image_in", "conv_in", "detail_in")
+HEAD = ("norm_out", "conv_out", "norm_detail", "detail_conv", "detail_out")
+
 
 class SegNet(nn.Module):
     """x_t [b, h, w, m], noise condition [b], image [b, h, w, c] -> [b, h, w, m] float32.
@@ -131,3 +134,10 @@ class SegNet(nn.Module):
     def stride(self) -> int:
         """Height and width of an image must be multiples of this."""
         return self.patch * 2 ** (len(self.channels) - 1)
+
+
+def param_group(path: tuple[str, ...]) -> str:
+    """Where a parameter of the network stands, by its path: stem, head or body."""
+    if path and path[0] in STEM:
+        return "stem"
+    return "head" if path and path[0] in HEAD else "body"

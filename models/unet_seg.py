@@ -11,10 +11,10 @@ import jax.numpy as jnp
 
 from models.augment import dihedral
 from models.family import Batch, Setting
-from models.flow_seg import AUGMENTATIONS, HEAD, build_net, mask_channel, network_image
+from models.flow_seg import AUGMENTATIONS, build_net, mask_channel, network_image
 from models.overlap import dice, dice_cross_entropy
 from models.pixels import PixelScale, pixel_scale
-from models.seg_net import SegNet
+from models.seg_net import SegNet, param_group
 from models.state import State
 from models.update import Updater, example_keys
 
@@ -56,9 +56,7 @@ class UNetSeg:
 
     def param_group(self, path: tuple[str, ...]) -> str:
         """Where a parameter stands: stem, head or body."""
-        if path and path[0] in ("image_in", "conv_in", "detail_in"):
-            return "stem"
-        return "head" if path and path[0] in HEAD else "body"
+        return param_group(path)
 
     def warnings(self, scalars: dict[str, float]) -> list[str]:
         """None: its loss says all."""

@@ -46,12 +46,6 @@ def test_logit_normal_times():
     assert logit.mean() == pytest.approx(0.5, abs=1e-3) and logit.std() == pytest.approx(0.8, abs=2e-3)
 
 
-def test_early_times_are_squares():
-    u = (jnp.arange(1000) + 0.5) / 1000
-    t = np.asarray(paths.sample_time("early", u))
-    assert (t < 0.25).mean() == pytest.approx(0.5, abs=1e-3) and t.mean() == pytest.approx(1 / 3, abs=1e-3)
-
-
 class GaussianFlow(Gaussian):
     """The velocity that training converges to, and where it carries noise."""
 
