@@ -20,7 +20,7 @@ def get_config(arg: str | None = None) -> Config:
         optim.name, optim.learning_rate, optim.warmup, optim.clip = "adam", rate, "0 steps", 0.0
         optim.b1, optim.b2 = 0.0, 0.99
         config.optim[name] = optim
-    config.train.batch_size, config.train.duration = 32, "1400 steps"
+    config.train.batch_size, config.train.duration = 32, "1300 steps"
     config.eval.every, config.eval.preview_every = "500 steps", "500 steps"
     config.ema.halflife_images = 10_000.0
     return finish(config, arg, {"smoke": smoke})
