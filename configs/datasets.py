@@ -43,4 +43,76 @@ def medmnist(config: Config) -> None:
     config.data.name = "medmnist"
 
 
-PRESETS = {"phantom": phantom, "nih": nih, "chexpert": chexpert, "folder": folder, "medmnist": medmnist}
+def phantom_mri(config: Config) -> None:
+    """Procedural brain MRI, no download."""
+    config.data.name = "phantom_mri"
+
+
+def phantom_us(config: Config) -> None:
+    """Procedural B-mode ultrasound, no download."""
+    config.data.name = "phantom_us"
+
+
+def phantom_tissue(config: Config) -> None:
+    """Procedural H&E-stained tissue in colour, no download."""
+    config.data.name, config.data.channels = "phantom_tissue", 3
+
+
+def natural(config: Config) -> None:
+    """Procedural colour images with the statistics of photographs, no download; for pretraining."""
+    config.data.name, config.data.channels = "natural", 3
+
+
+def brats(config: Config) -> None:
+    """BraTS volumes (NIfTI), one modality; give --config.data.dir."""
+    config.data.name, config.data.modalities = "brats", ("flair",)
+
+
+def ixi(config: Config) -> None:
+    """IXI volumes (NIfTI); give --config.data.dir."""
+    config.data.name, config.data.modalities = "ixi", ("T1",)
+
+
+def dicom(config: Config) -> None:
+    """A tree of DICOM files; give --config.data.dir, and --config.data.window=(LOW,HIGH) for CT."""
+    config.data.name = "dicom"
+
+
+def pcam(config: Config) -> None:
+    """PatchCamelyon, its HDF5 files, in colour; give --config.data.dir."""
+    config.data.name, config.data.channels = "pcam", 3
+
+
+def tissue(config: Config) -> None:
+    """Tissue patches in folders, as of CAMELYON, in colour; give --config.data.dir."""
+    config.data.name, config.data.channels = "folder", 3
+
+
+def cifar10(config: Config) -> None:
+    """CIFAR-10 as tfds prepared it, in colour; give --config.data.dir, the folder of tfds' datasets."""
+    config.data.name, config.data.channels, config.data.image_size = "tfds:cifar10", 3, 32
+
+
+def imagenet64(config: Config) -> None:
+    """ImageNet at 64x64 as tfds prepared it, in colour; give --config.data.dir, the folder of tfds' datasets."""
+    config.data.name, config.data.channels = "tfds:imagenet_resized/64x64", 3
+
+
+PRESETS = {
+    "phantom": phantom,
+    "phantom_mri": phantom_mri,
+    "phantom_us": phantom_us,
+    "phantom_tissue": phantom_tissue,
+    "natural": natural,
+    "nih": nih,
+    "chexpert": chexpert,
+    "folder": folder,
+    "medmnist": medmnist,
+    "brats": brats,
+    "ixi": ixi,
+    "dicom": dicom,
+    "pcam": pcam,
+    "tissue": tissue,
+    "cifar10": cifar10,
+    "imagenet64": imagenet64,
+}

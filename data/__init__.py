@@ -10,9 +10,9 @@ Importing this package is quick: tfds, grain and jax are imported when they are 
 from data.errors import UserError
 from data.info import Info
 from data.options import DataOptions
-from data.prepare import BUILDERS
+from data.prepare import DRAWN, READ
 
-NAMES = tuple(BUILDERS)
+NAMES = (*DRAWN, *READ)
 
 __all__ = ["NAMES", "DataOptions", "Info", "UserError", "load"]
 

@@ -39,10 +39,10 @@ def fingerprint(path: Path) -> str:
     return hashed.hexdigest()[:16]
 
 
-def contents(folder: Path) -> str:
-    """Depends on the Python code in a folder: the source of what is drawn and not read."""
+def contents(folder: Path, patterns: tuple[str, ...] = ("*.py",)) -> str:
+    """Depends on the Python code of these names in a folder: the source of what is drawn and not read."""
     hashed = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern)}):
         hashed.update(path.name.encode() + b"\0" + path.read_bytes())
     return hashed.hexdigest()[:16]
 

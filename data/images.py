@@ -36,6 +36,8 @@ def decode(encoded: bytes, name: str, bits: int = 8) -> np.ndarray:
 
 def _read(encoded: bytes, name: str, bits: int) -> np.ndarray:
     try:
+        if encoded[:6] == b"\x93NUMPY":
+            return _array(encoded)
         if bits == 16 and png16.is_colour16(encoded):
             return png16.decode(encoded, MAX_PIXELS)
         return _pixels(encoded, bits)
@@ -79,6 +81,18 @@ def _pixels(encoded: bytes, bits: int) -> np.ndarray:
         return np.asarray(image.convert("L" if gray else "RGB"))
 
 
+def encode_array(pixels: np.ndarray) -> bytes:
+    """An array [h, w] or [h, w, c] as the bytes of an .npy file, for sources whose images are no pictures."""
+    file = io.BytesIO()
+    np.save(file, np.ascontiguousarray(pixels), allow_pickle=False)
+    return file.getvalue()
+
+
+def _array(encoded: bytes) -> np.ndarray:
+    """What `encode_array` was given."""
+    return np.load(io.BytesIO(encoded), allow_pickle=False)
+
+
 def _check_tiff(image: Image.Image, bits: int) -> None:
     if image.n_frames > 1:
         raise ValueError(f"it holds {image.n_frames} pages: save each as a file of its own")
@@ -95,7 +109,7 @@ def to_size(pixels: np.ndarray, options, name: str) -> np.ndarray:
     """Pixels as the run stores them.
 
     Args:
-        pixels: [h, w] or [h, w, c] with c 1 or 3; uint8, uint16, int32 or float.
+        pixels: [h, w] or [h, w, c]; uint8, uint16, int16, int32 or float.
         options: DataOptions: image_size, channels, bits, resize, window.
         name: the file, for messages.
 
@@ -103,12 +117,15 @@ def to_size(pixels: np.ndarray, options, name: str) -> np.ndarray:
         uint8 or uint16 [image_size, image_size, channels].
 
     Raises:
-        UserError: int32 or float pixels beyond [0, 65535] or [0, 1] without a window.
+        UserError: int16, int32 or float pixels beyond [0, 65535] or [0, 1] without a window; channels that do not fit.
     """
     if pixels.ndim == 3 and pixels.shape[-1] == 1:
         pixels = pixels[..., 0]
-    maximum = 2**options.bits - 1
-    if pixels.dtype == np.uint8 and maximum == 255 and not options.window:
+    found, maximum = 1 if pixels.ndim == 2 else pixels.shape[-1], 2**options.bits - 1
+    if found not in (1, options.channels) and (found, options.channels) != (3, 1):
+        raise UserError(f"{name} has {found} channels, not {options.channels}: set data.channels={found}.")
+    picture = found in (1, 3) and options.channels in (1, 3)
+    if picture and pixels.dtype == np.uint8 and maximum == 255 and not options.window:
         planes = _match_channels(Image.fromarray(pixels), options.channels)
         return np.asarray(_fit(planes, options)).reshape(options.image_size, options.image_size, -1)
     unit = _unit(pixels, options.window, name)
@@ -130,7 +147,7 @@ def _unit(pixels: np.ndarray, window: tuple, name: str) -> np.ndarray:
     if window:
         low, high = window
     else:
-        low, high = 0, {"uint8": 255, "uint16": 65535, "int32": 65535}.get(str(pixels.dtype), 1)
+        low, high = 0, {"uint8": 255, "uint16": 65535, "int16": 65535, "int32": 65535}.get(str(pixels.dtype), 1)
         if pixels.min() < low or pixels.max() > high:
             raise UserError(
                 f"{name} holds values from {pixels.min():g} to {pixels.max():g}: "

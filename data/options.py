@@ -5,7 +5,7 @@ import dataclasses
 from data.errors import UserError
 
 _CHOICES = {
-    "channels": (1, 3),
+    "channels": (1, 2, 3, 4),
     "bits": (8, 16),
     "uncertain": ("zeros", "ones", "half", "ignore"),
     "resize": ("crop", "pad", "stretch"),
@@ -22,7 +22,7 @@ class DataOptions:
     cache: str = ".cache/data"  # folder for prepared data; never inside `dir`
     keep_records: bool = True  # keep the copy of the source too: other sizes then need no second copy
     image_size: int = 64  # height and width of the images, pixels
-    channels: int = 1  # 1: gray (colour becomes luminance); 3: RGB (gray is repeated)
+    channels: int = 1  # 1: gray (colour becomes luminance); 3: RGB (gray is repeated); brats, ixi: one a modality
     bits: int = 8  # stored bits per channel: 8 or 16
     window: tuple[
         float, ...
@@ -39,8 +39,15 @@ class DataOptions:
     )
     on_error: str = "fail"  # a corrupt or missing image: "fail", or "skip" and count
     masks: str = ""  # folder: where the masks are, relative to `dir` or absolute; "": `masks/` when there
-    num_images: int = 10_000  # phantoms: images in all splits together
-    seed: int = 0  # phantoms: another seed is another population
+    labels: str = ""  # dicom: CSV of labels, relative to `dir` or absolute; "": none
+    modalities: tuple[str, ...] = ()  # brats, ixi: the volumes that become channels; (): the builder's first
+    slices: tuple[float, ...] = (0.35, 0.65)  # brats, ixi: from where to where along the axis, as fractions
+    slice_step: int = 4  # brats, ixi: every so many-th slice of those; neighbours are nearly the same image
+    brain_fraction: float = 0.1  # brats, ixi: least share of a slice that is brain
+    percentiles: tuple[float, ...] = (0.5, 99.5)  # brats, ixi: of the brain's intensities, black and white
+    stain: float = 0.0  # tissue: deviation of the random change of training images' stains; 0: none
+    num_images: int = 10_000  # drawn datasets: images in all splits together
+    seed: int = 0  # drawn datasets: another seed is another population
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

@@ -10,16 +10,27 @@ from data import cache, progress, splits
 from data.errors import UserError
 from data.options import DataOptions
 
-BUILDERS = {
-    "phantom_cxr": "PhantomCxr",
-    "nih": "Nih",
-    "chexpert": "Chexpert",
-    "medmnist": "Medmnist",
-    "folder": "Folder",
-}  # data/builders/NAME.py: class
+DRAWN = {
+    "phantom_cxr": "cxr",
+    "phantom_mri": "mri",
+    "phantom_us": "us",
+    "phantom_tissue": "tissue",
+    "natural": "natural",
+}  # datasets that are drawn, not read: the module of data/phantom that draws them, and those NAME_* beside it
+READ = {
+    "nih": "nih.Nih",
+    "chexpert": "chexpert.Chexpert",
+    "medmnist": "medmnist.Medmnist",
+    "folder": "folder.Folder",
+    "brats": "brats.Brats",
+    "ixi": "ixi.Ixi",
+    "dicom": "dicom.Dicom",
+    "pcam": "pcam.Pcam",
+    "tfds": "tfds_images.TfdsImages",
+}  # datasets that are read: module of data/builders and class
 _FORMAT = 1  # raise it when records or arrays change their meaning: old caches are then prepared anew
 _RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options the records depend on
-_PHANTOM = ("image_size", "bits", "num_images", "seed")  # and a phantom's, which is drawn at its size
+_DRAWN = ("image_size", "bits", "num_images", "seed")  # and those of what is drawn, at its size
 _ARRAYS = ("image_size", "channels", "bits", "window", "resize", "classes", "attributes", "view", "uncertain")
 
 
@@ -30,13 +41,14 @@ def prepared(options: DataOptions, show: bool) -> Path:
         UserError: anything wrong with the options or the source; nothing of this preparation then stays.
     """
     options.check()
-    if options.name not in BUILDERS:
-        raise UserError(f"data.name={options.name!r} is not known: use one of {', '.join(BUILDERS)}.")
+    if options.name not in DRAWN and kind(options.name) not in READ:
+        raise UserError(f"data.name={options.name!r} is not known: use one of {', '.join([*DRAWN, *READ])}.")
     root = cache.root(options.cache, options.dir)
     cache.sweep(root)
     records_key, arrays_key = _keys(options)
-    records = root / "records" / f"{options.name}-{records_key}"
-    arrays = root / "arrays" / f"{options.name}-{options.image_size}-{arrays_key}"
+    label = options.name.replace(":", "_").replace("/", "_")
+    records = root / "records" / f"{label}-{records_key}"
+    arrays = root / "arrays" / f"{label}-{options.image_size}-{arrays_key}"
     if not arrays.is_dir():
         arrays.parent.mkdir(exist_ok=True)
         records.parent.mkdir(exist_ok=True)
@@ -46,12 +58,18 @@ def prepared(options: DataOptions, show: bool) -> Path:
     return arrays
 
 
+def kind(name: str) -> str:
+    """What stands before the colon of a data.name such as tfds:cifar10."""
+    return name.partition(":")[0]
+
+
 def _keys(options: DataOptions) -> tuple[str, str]:
     """Keys of the records and of the arrays: source files and every option that each depends on."""
     names = _RECORDS
-    if options.name.startswith("phantom"):
-        sources = [cache.contents(Path(__file__).parent / "phantom")]  # its source is code
-        names += _PHANTOM
+    if options.name in DRAWN:
+        folder, module = Path(__file__).parent / "phantom", DRAWN[options.name]
+        sources = [cache.contents(folder, (f"{module}.py", f"{module}_*.py", "raster.py"))]  # its source is code
+        names += _DRAWN
     else:
         sources = [cache.fingerprint(path) for path in _paths(options) if path.exists()]
     values = dataclasses.asdict(options)
@@ -88,11 +106,12 @@ def _prepare(options: DataOptions, records: Path, arrays: Path, key: str, show: 
 
 
 def _write_records(options: DataOptions, records: Path, show: bool) -> None:
-    builder_class = getattr(importlib.import_module(f"data.builders.{options.name}"), BUILDERS[options.name])
+    module, name = READ.get(kind(options.name), "drawn.Drawn").split(".")
+    builder_class = getattr(importlib.import_module(f"data.builders.{module}"), name)
     with cache.building(records) as temporary:
         builder = builder_class(options, temporary)
         _check_before(builder.source, options)
-        verb = "drawing" if options.name.startswith("phantom") else "copying"
+        verb = "drawing" if options.name in DRAWN else "copying"
         total = sum(builder.source.counts.values())
         with progress.bar(f"{options.name}: {verb}", total, show) as advance:
             builder.advance = advance

@@ -13,12 +13,14 @@ from data.phantom import cxr_bones, cxr_devices, cxr_findings, cxr_projection, c
 from data.phantom.cxr_factors import CLASSES, DERIVED, NAMES, TABLE, factors_from
 
 MASKS = ("lungs", "heart")
+EXCLUSIVE = False  # any number of findings an image
+CHANNELS = 1
 FACTORS = NAMES + DERIVED
 MODES = 30  # highest frequency of the random textures, cycles per image
 WOBBLE = 0.12  # cm (standard deviation) by which organic outlines deviate from the smooth ones
 CHUNK = 16  # examples drawn at once: their arrays stay in the cache
 
-__all__ = ["CLASSES", "FACTORS", "MASKS", "generate"]
+__all__ = ["CHANNELS", "CLASSES", "EXCLUSIVE", "FACTORS", "MASKS", "generate"]
 
 
 def generate(seed: int, indices: np.ndarray, size: int = 64) -> dict[str, np.ndarray]:

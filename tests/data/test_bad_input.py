@@ -25,13 +25,13 @@ def refused(tmp_path, name, source, says, **options):
 def test_unknown_names_are_answered_with_the_known(tmp_path):
     message = refused(tmp_path, "nhi", "", "data.name='nhi' is not known")
     assert all(name in message for name in data.NAMES)
-    assert data.NAMES == ("phantom_cxr", "nih", "chexpert", "medmnist", "folder")
+    assert {"phantom_cxr", "nih", "chexpert", "medmnist", "folder"} <= set(data.NAMES)
 
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"channels": 2}, "data.channels=2 is not known: use one of (1, 3)"),
+        ({"channels": 5}, "data.channels=5 is not known: use one of (1, 2, 3, 4)"),
         ({"bits": 12}, "data.bits=12"),
         ({"resize": "squash"}, "data.resize='squash'"),
         ({"uncertain": "maybe"}, "data.uncertain='maybe'"),

@@ -61,5 +61,5 @@ def test_changed_code_is_drawn_anew(tmp_path, monkeypatch):
     one = cache.contents(tmp_path / "code")
     (tmp_path / "code" / "cxr.py").write_text("x = 2")
     assert cache.contents(tmp_path / "code") != one
-    monkeypatch.setattr(cache, "contents", lambda folder: "other")
+    monkeypatch.setattr(cache, "contents", lambda *args: "other")
     assert opened(tmp_path, "phantom_cxr", num_images=20).info.fingerprint != before
