@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data import draws, ranges, splits
+from data import draws, ranges
 from data.errors import UserError
 from data.info import Info
 from data.label_means import LabelMeans, label_means
 
-_SMALL = ("label", "attributes", "factors")  # read whole: a few numbers an image
+_SMALL = ("id", "label", "attributes", "factors")  # read whole: a few numbers an image
 
 
 class Dataset:
@@ -22,20 +22,21 @@ class Dataset:
     (columns: info.labels; -1 is the null); id int32 [b]; weight float32 [b]; where the source has them,
     mask float32 [b, h, w, m] (of several raters, what at least half of them drew, and beside it masks
     [b, r, h, w, m], one of each), attributes float32 [b, a] (info.recorded) and factors float32 [b, f].
-    `id` counts the images of train, then val, then test; it is an example's index for good.
+    `id` counts the images of train, then val, then test, those that data.fraction leaves out too; it is an example's
+    index for good.
     """
 
-    def __init__(self, folder: Path, flip: bool = False):
-        """folder: what data.prepare.prepared returned. flip: training batches are flipped at random."""
+    def __init__(self, folder: Path, flip: bool = False, balance: bool = False):
+        """folder: what data.prepare.prepared returned; flip, balance: of training batches, see data/options.py."""
         self.info = Info.from_dict(json.loads((folder / "info.json").read_text()))
-        self._folder, self._flip, self._open = folder, flip, {}
+        self._folder, self._flip, self._balance, self._open = folder, flip, balance, {}
 
     def arrays(self, split: str) -> dict[str, np.ndarray]:
         """The stored arrays, memory-mapped, in the order of `epoch`.
 
-        image uint8 or uint16 [n, h, w, c]; label [n, k]; id int32 [n]; key bytes [n] (the image's name in
-        its source); patient int32 [n] (a running number within the split, -1: not named); and mask uint8
-        {0, 1}, masks, attributes, factors where there are.
+        image uint8 or uint16 [n, h, w, c]; label [n, k]; id int32 [n]; key bytes [n] (the image's name in its source);
+        patient int32 [n] (a running number; where no patient is named, one of the near-duplicates that were kept
+        together, else -1); and mask uint8 {0, 1}, masks, attributes, factors where there are.
 
         Raises:
             UserError: an unknown or empty split, or a damaged cache.
@@ -56,7 +57,6 @@ class Dataset:
 
     def _load(self, split: str) -> dict[str, np.ndarray]:
         n, found = self.info.sizes[split], {}
-        first = sum(self.info.sizes[name] for name in splits.NAMES[: splits.NAMES.index(split)])
         try:
             for path in sorted((self._folder / split).glob("*.npy")):
                 found[path.stem] = np.load(path, mmap_mode=None if path.stem in _SMALL else "r")
@@ -66,7 +66,7 @@ class Dataset:
             raise UserError(
                 f"The prepared data in {self._folder} is damaged ({error}): delete it."
             ) from error
-        return found | {"id": np.arange(first, first + n, dtype=np.int32)}
+        return found
 
     def batches(
         self, split: str, batch_size: int, seed: int, shuffle: bool = True, shard=(0, 1), raw: bool = False
@@ -90,8 +90,14 @@ class Dataset:
         import grain
 
         arrays, part = self.arrays(split), _part(batch_size, shard)
-        flip = self._flip and split == "train"
-        return grain.MapDataset.source(_Stream(arrays, batch_size, part, seed, shuffle, flip, raw))
+        training = split == "train"
+        orders = self._orders(arrays, seed, training and self._balance) if shuffle else None
+        return grain.MapDataset.source(_Stream(arrays, batch_size, part, seed, orders, training and self._flip, raw))
+
+    def _orders(self, arrays: dict, seed: int, balance: bool):
+        if not balance:
+            return draws.Orders(len(arrays["id"]), seed)
+        return draws.Balanced(class_rows(arrays["label"][:, : len(self.info.classes)]), seed)
 
     def epoch(
         self, split: str, batch_size: int, shard=(0, 1), raw: bool = False, limit: int = 0
@@ -115,6 +121,12 @@ class Dataset:
         return run()
 
 
+def class_rows(label: np.ndarray) -> list[np.ndarray]:
+    """Rows of each class, of those that have any, and last of the images without a finding; label [n, k]."""
+    columns = [np.flatnonzero(column > 0) for column in label.T]
+    return [rows for rows in (*columns, np.flatnonzero((label <= 0).all(1))) if len(rows)]
+
+
 class _Stream:
     """Random access to an endless stream of batches: the images of epoch 0, then of epoch 1, cut every b.
 
@@ -123,18 +135,17 @@ class _Stream:
     """
 
     def __init__(
-        self, arrays: dict, batch_size: int, part: slice, seed: int, shuffle: bool, flip: bool, raw: bool
+        self, arrays: dict, batch_size: int, part: slice, seed: int, orders, flip: bool, raw: bool
     ):
         self._arrays, self._batch_size, self._part, self._raw = arrays, batch_size, part, raw
-        self._seed, self._shuffle, self._flip = seed, shuffle, flip
-        self._orders = draws.Orders(len(arrays["id"]), seed)
+        self._seed, self._orders, self._flip = seed, orders, flip
 
     def __len__(self) -> int:
         return sys.maxsize // self._batch_size
 
     def __getitem__(self, i: int) -> dict[str, np.ndarray]:
         positions = np.arange(i * self._batch_size, (i + 1) * self._batch_size)[self._part]
-        if self._shuffle:
+        if self._orders:
             index = self._orders.at(positions)
         else:
             index = positions % len(self._arrays["id"])

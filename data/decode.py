@@ -1,6 +1,7 @@
 """From records to the arrays a run reads: classes and view chosen, decoded and resized once, streamed."""
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,12 +40,13 @@ def write_arrays(records: Path, options: DataOptions, key: str, folder: Path, ad
 
     source = Source.load(records)
     view, builder = View(source, options), tfds.builder_from_directory(records)
+    decoder = _Decoder(source, options, view, advance)
     moments, numbers, skipped = Moments(options.channels), {}, source.skipped
     sizes, patients = dict.fromkeys(splits.NAMES, 0), dict.fromkeys(splits.NAMES, 0)
     for split in (name for name in splits.NAMES if source.counts.get(name)):
         (folder / split).mkdir()
         with _Writer(folder / split, source, options, view, numbers) as writer:
-            for chunk in _decoded(builder.as_data_source(split), source, options, view, advance):
+            for chunk in decoder.decoded(builder.as_data_source(split), split == "train"):
                 kept = [one for one in chunk if one is not None]
                 skipped += len(chunk) - len(kept)
                 writer.append(kept, moments if split == "train" else None)
@@ -121,25 +123,52 @@ class View:
 _NONE = np.zeros(0, np.float32)
 
 
-def _decoded(records, source, options: DataOptions, view: View, advance: Callable) -> Iterator[list]:
-    """Chunks of (record, image, masks), or None for an image that is skipped."""
+class _Decoder:
+    """Decodes split after split; counts the images of the view, for their ids."""
 
-    def decode(record: dict):
+    def __init__(self, source, options: DataOptions, view: View, advance: Callable):
+        self._source, self._options, self._view, self._advance = source, options, view, advance
+        self._next = 0
+
+    def decoded(self, records, training: bool) -> Iterator[list]:
+        """Chunks of (id, record, image, masks), or None for an image that is skipped.
+
+        Training images that data.fraction leaves out are not decoded, but have an id: the others' do not depend on it.
+        """
+        wanted = self._share(records) if training and self._options.fraction < 1 else None
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for chunk, kept in self._chunks(records):
+                numbered = list(enumerate(kept, start=self._next))
+                self._next += len(kept)
+                chosen = [one for one in numbered if wanted is None or group(one[1]) in wanted]
+                yield list(pool.map(self._decode, chosen))
+                self._advance(len(chunk))
+
+    def _decode(self, numbered: tuple[int, dict]):
         try:
-            return record, *_decode(record, source, options)
+            return *numbered, *_decode(numbered[1], self._source, self._options)
         except CorruptImage:
-            if options.on_error == "fail":
+            if self._options.on_error == "fail":
                 raise
             return None
 
-    size = max(_THREADS, min(_CHUNK, _CHUNK_BYTES // max(1, source.image_bytes)))
-    with ThreadPoolExecutor(_THREADS) as pool:
+    def _chunks(self, records) -> Iterator[tuple[list, list]]:
+        """A few records at a time: all, and those of the view."""
+        size = max(_THREADS, min(_CHUNK, _CHUNK_BYTES // max(1, self._source.image_bytes)))
         for at in range(0, len(records), size):
             chunk = records.__getitems__(list(range(at, min(at + size, len(records)))))
-            yield list(
-                pool.map(decode, [r for r, keep in zip(chunk, view.keeps(chunk), strict=True) if keep])
-            )
-            advance(len(chunk))
+            yield chunk, [r for r, keep in zip(chunk, self._view.keeps(chunk), strict=True) if keep]
+
+    def _share(self, records) -> set:
+        """The first groups, in the order of a hash, that are data.fraction of all: a larger fraction holds them too."""
+        groups = {group(record) for _, kept in self._chunks(records) for record in kept}
+        ordered = sorted(groups, key=lambda one: splits.unit(f"fraction/{one}"))
+        return set(ordered[: math.ceil(self._options.fraction * len(ordered))])
+
+
+def group(record: dict) -> str:
+    """What is never split: the patient, near-duplicates, or the image alone."""
+    return str(record["patient"]) if record["patient"] >= 0 else record["key"].decode()
 
 
 def _decode(record: dict, source, options: DataOptions) -> tuple[np.ndarray, np.ndarray | None]:
@@ -185,21 +214,22 @@ class _Writer:
                 self._masks = NpyWriter(folder / "masks.npy", (source.raters, *shape), np.uint8)
         self._small = {"label": [], "key": [], "patient": []}
         self._small |= {name: [] for name in ("attributes", "factors") if getattr(source, name)}
-        self.rows = self.patients = 0
+        self.rows, self.patients, self._ids = 0, 0, []
 
     def append(self, decoded: list, moments: Moments | None) -> None:
         if not decoded:
             return
-        stacked = np.stack([image for _, image, _ in decoded])
+        stacked = np.stack([image for _, _, image, _ in decoded])
         self._image.append(stacked)
         if moments:
             moments.add(stacked)
         if self._mask:
-            masks = np.stack([masks for _, _, masks in decoded])
+            masks = np.stack([masks for *_, masks in decoded])
             self._mask.append(consensus(masks))
             if self._masks:
                 self._masks.append(masks)
-        for record, _, _ in decoded:
+        self._ids += [number for number, *_ in decoded]
+        for _, record, _, _ in decoded:
             for name, rows in self._small.items():
                 rows.append(self._view.label(record) if name == "label" else record[name])
         self.rows += len(decoded)
@@ -218,6 +248,7 @@ class _Writer:
         hashes = [int(patient) for patient in self._small.pop("patient")]
         rows = [-1 if one < 0 else self._numbers.setdefault(one, len(self._numbers)) for one in hashes]
         self.patients = len(set(rows) - {-1})
+        np.save(self._folder / "id.npy", np.int32(self._ids))
         np.save(self._folder / "patient.npy", np.int32(rows))
         np.save(self._folder / "key.npy", np.array(self._small.pop("key"), np.bytes_))
         for name, rows in self._small.items():

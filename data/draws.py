@@ -49,3 +49,20 @@ class Orders:
         for epoch in np.unique(epochs):
             index[epochs == epoch] = self._order(int(epoch))[within[epochs == epoch]]
         return index
+
+
+class Balanced:
+    """Endless shuffling of several groups of rows that take turns, each in orders of its own."""
+
+    def __init__(self, groups: list[np.ndarray], seed: int):
+        self._groups = groups
+        self._orders = [Orders(len(rows), mix(seed, i)) for i, rows in enumerate(groups)]
+
+    def at(self, positions: np.ndarray) -> np.ndarray:
+        """The rows at consecutive positions [b]: position p is of group p modulo their number."""
+        turns, which = np.divmod(positions, len(self._groups))
+        index = np.empty_like(positions)
+        for i, (rows, orders) in enumerate(zip(self._groups, self._orders, strict=True)):
+            if (which == i).any():
+                index[which == i] = rows[orders.at(turns[which == i])]
+        return index

@@ -45,6 +45,9 @@ class DataOptions:
     slice_step: int = 4  # brats, ixi: every so many-th slice of those; neighbours are nearly the same image
     brain_fraction: float = 0.1  # brats, ixi: least share of a slice that is brain
     percentiles: tuple[float, ...] = (0.5, 99.5)  # brats, ixi: of the brain's intensities, black and white
+    near_duplicates: int = 40  # folder: bits (of 256) in which hashes of images kept in one split differ; -1: off
+    fraction: float = 1.0  # share of the training patients (images, where none is named); a smaller is part of a larger
+    balance: bool = False  # training batches show each class equally often, images without a finding as one more
     stain: float = 0.0  # tissue: deviation of the random change of training images' stains; 0: none
     num_images: int = 10_000  # drawn datasets: images in all splits together
     seed: int = 0  # drawn datasets: another seed is another population
@@ -77,5 +80,9 @@ class DataOptions:
             raise UserError(
                 f"data.split={self.split} must be three fractions (train, val, test) that sum to 1."
             )
+        if not 0 < self.fraction <= 1:
+            raise UserError(f"data.fraction={self.fraction} must be above 0 and at most 1.")
+        if not -1 <= self.near_duplicates <= 256:
+            raise UserError(f"data.near_duplicates={self.near_duplicates} must be from 0 to 256 bits, or -1 for off.")
         if self.window and not (len(self.window) == 2 and self.window[0] < self.window[1]):
             raise UserError(f"data.window={self.window} must be (low, high) with low < high, or ().")

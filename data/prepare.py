@@ -28,10 +28,12 @@ READ = {
     "pcam": "pcam.Pcam",
     "tfds": "tfds_images.TfdsImages",
 }  # datasets that are read: module of data/builders and class
-_FORMAT = 1  # raise it when records or arrays change their meaning: old caches are then prepared anew
+_FORMAT = 2  # raise it when records or arrays change their meaning: old caches are then prepared anew
 _RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options the records depend on
 _DRAWN = ("image_size", "bits", "num_images", "seed")  # and those of what is drawn, at its size
-_ARRAYS = ("image_size", "channels", "bits", "window", "resize", "classes", "attributes", "view", "uncertain")
+_RECORDS_OF = {"folder": ("near_duplicates",)}  # and those of one kind of dataset
+_ARRAYS = ("image_size", "channels", "bits", "window", "resize", "classes", "attributes", "view", "uncertain",
+           "fraction")  # fmt: skip
 
 
 def prepared(options: DataOptions, show: bool) -> Path:
@@ -65,7 +67,7 @@ def kind(name: str) -> str:
 
 def _keys(options: DataOptions) -> tuple[str, str]:
     """Keys of the records and of the arrays: source files and every option that each depends on."""
-    names = _RECORDS
+    names = _RECORDS + _RECORDS_OF.get(kind(options.name), ())
     if options.name in DRAWN:
         folder, module = Path(__file__).parent / "phantom", DRAWN[options.name]
         sources = [cache.contents(folder, (f"{module}.py", f"{module}_*.py", "raster.py"))]  # its source is code
@@ -109,7 +111,7 @@ def _write_records(options: DataOptions, records: Path, show: bool) -> None:
     module, name = READ.get(kind(options.name), "drawn.Drawn").split(".")
     builder_class = getattr(importlib.import_module(f"data.builders.{module}"), name)
     with cache.building(records) as temporary:
-        builder = builder_class(options, temporary)
+        builder = builder_class(options, temporary, show)
         _check_before(builder.source, options)
         verb = "drawing" if options.name in DRAWN else "copying"
         total = sum(builder.source.counts.values())

@@ -63,24 +63,25 @@ class Example:
     split: str
     path: Path
     label: np.ndarray  # float32 [k], as the source gives it
-    patient: str = ""
+    patient: str = ""  # or the first of its near-duplicates, where no patient is named
     attributes: tuple[float, ...] = ()
     masks: tuple[Path, ...] = ()  # one of each rater
 
     def read(self) -> dict:
         """The record, files read."""
-        record = {"key": self.key, "image": _bytes(self.path)}
+        record = {"key": self.key, "image": read_bytes(self.path)}
         if self.label.size:
             record["label"] = self.label
         if self.masks:
-            drawn = [_bytes(path) for path in self.masks]
+            drawn = [read_bytes(path) for path in self.masks]
             record["mask"] = drawn[0] if len(drawn) == 1 else drawn
         if self.attributes:
             record["attributes"] = np.float32(self.attributes)
         return record | {"patient": splits.patient_number(self.patient) if self.patient else -1}
 
 
-def _bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The whole file; UserError when it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -103,8 +104,9 @@ class Records(tfds.core.ShardBasedBuilder, skip_registration=True):
     VERSION = tfds.core.Version("1.0.0")
     name = "records"
 
-    def __init__(self, options: DataOptions, data_dir: Path, advance: Callable[[int], None] = lambda n: None):
-        self.options, self.advance = options, advance
+    def __init__(self, options: DataOptions, data_dir: Path, show: bool = False):
+        """data_dir: where the records go. show: progress of a look at all images, on stderr."""
+        self.options, self.show, self.advance = options, show, lambda n: None
         self.examples: list[Example] = []
         self.source = self.scan()
         super().__init__(data_dir=data_dir, file_format="array_record")

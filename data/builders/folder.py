@@ -6,15 +6,17 @@
     DIR/images/..., DIR/masks/RATER/...            the same, of several people: a mask of each for every image
     DIR/train/CLASS/*.png, DIR/test/CLASS/*.png    a split made by whoever published it
 
-No patient is named here, so images are split one by one, by a hash of their path.
+No patient is named here. Images are split by a hash of their path, near-duplicates (see data/duplicates.py) together,
+by that of the first of them.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from data import files, images, splits
+from data import duplicates, files, images, progress, splits
 from data.builders import base
 from data.errors import CorruptImage, UserError
 
@@ -52,6 +54,8 @@ class Folder(base.Records, skip_registration=True):
     def _add(self, root: Path, names: list[str], classes: tuple, published: bool, drawn: "_Masks") -> int:
         """Fills self.examples; returns the number of images skipped for want of a mask."""
         fractions, skipped = _fractions(names, self.options.split) if published else self.options.split, 0
+        ours = [name for name in names if not published or _SPLIT_FOLDERS[name.split("/")[0]] == "train"]
+        leaders = self._near_duplicates(root, ours) if fractions[0] < 1 else {}
         for name in names:
             masks, missing = drawn.of(name)
             if missing:
@@ -64,10 +68,31 @@ class Folder(base.Records, skip_registration=True):
                 continue
             parts = name.split("/")
             split = _SPLIT_FOLDERS[parts[0]] if published else "train"
-            split = splits.assign(name, fractions) if split == "train" else split
+            split = splits.assign(leaders.get(name, name), fractions) if split == "train" else split
             label = np.float32([parts[int(published)] == one for one in classes])
-            self.examples.append(base.Example(name, split, root / name, label, masks=masks))
+            group = leaders.get(name, "")
+            self.examples.append(base.Example(name, split, root / name, label, group, masks=masks))
         return skipped
+
+    def _near_duplicates(self, root: Path, names: list[str]) -> dict[str, str]:
+        """For each image that has near-duplicates, the first of them."""
+        if self.options.near_duplicates < 0:
+            return {}
+        with progress.bar("folder: comparing", len(names), self.show) as advance:
+            return duplicates.leaders(names, self._pixels(root, names, advance), self.options.near_duplicates)
+
+    def _pixels(self, root: Path, names: list[str], advance) -> Iterator[np.ndarray]:
+        """Each image; what is corrupt, and will be skipped, looks like no other."""
+        rng = np.random.default_rng(0)
+        for name in names:
+            try:
+                pixels = images.decode(base.read_bytes(root / name), name)
+            except CorruptImage:
+                if self.options.on_error == "fail":
+                    raise
+                pixels = rng.random((64, 64))
+            yield pixels
+            advance(1)
 
 
 class _Masks:

@@ -172,7 +172,7 @@ def test_records_need_not_be_kept(tmp_path):
     opened(tmp_path, "folder", source, image_size=20)
 
 
-STAGES = [("builders.base", "_bytes", "records"), ("images", "to_size", "arrays")]
+STAGES = [("builders.base", "read_bytes", "records"), ("images", "to_size", "arrays")]
 
 
 @pytest.mark.parametrize(("module", "function", "stage"), STAGES)
