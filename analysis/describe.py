@@ -1,8 +1,8 @@
 """python -m data.describe --config configs/X.py[:preset,...] [--config.data.field=value ...] [--out DIR]
 
 Says what a config trains on: images, patients and classes of each split, intensities, near-duplicates within and
-across the splits. Writes DIR/description.json and DIR/contact_sheet.png. Near-duplicates in two splits are an error (status 1),
-unless --allow-leakage says that they are known.
+across the splits. Writes DIR/description.json and DIR/contact_sheet.png. Near-duplicates in two splits are an error
+(status 1), unless --allow-leakage says that they are known.
 """
 
 import json
@@ -16,7 +16,7 @@ from analysis.grid import make_grid, save_png
 from analysis.labels import caption
 from data import UserError, load
 from data.dataset import class_rows
-from data.draws import Balanced
+from data.draws import Turns
 from data.options import DataOptions
 from data.prepare import DRAWN
 from data.summary import COPIES, leakage, near_duplicates, summarise
@@ -118,7 +118,7 @@ def contact_sheet(dataset, count: int) -> np.ndarray:
     arrays, info = dataset.arrays("train"), dataset.info
     label = arrays["label"]
     groups = class_rows(label[:, : len(info.classes)]) if info.classes else [np.arange(len(label))]
-    rows = Balanced(groups, seed=0).at(np.arange(min(count, len(label))))
+    rows = Turns(groups, seed=0).at(np.arange(min(count, len(label))))
     images = np.stack([arrays["image"][row] for row in rows])
     images = images[..., :1] if images.shape[-1] in (2, 4) else images
     columns = len(groups) * max(1, 8 // len(groups))

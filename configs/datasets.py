@@ -98,6 +98,11 @@ def imagenet64(config: Config) -> None:
     config.data.name, config.data.channels = "tfds:imagenet_resized/64x64", 3
 
 
+def mix(config: Config) -> None:
+    """Several datasets as one; give --config.data.mix='("NAME@DIR=SHARE",...)', see docs/data.md."""
+    config.data.name = "mix"
+
+
 PRESETS = {
     "phantom": phantom,
     "phantom_mri": phantom_mri,
@@ -115,4 +120,5 @@ PRESETS = {
     "tissue": tissue,
     "cifar10": cifar10,
     "imagenet64": imagenet64,
+    "mix": mix,
 }

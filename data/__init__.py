@@ -10,9 +10,9 @@ Importing this package is quick: tfds, grain and jax are imported when they are 
 from data.errors import UserError
 from data.info import Info
 from data.options import DataOptions
-from data.prepare import DRAWN, READ
+from data.prepare import DRAWN, MIX, READ
 
-NAMES = (*DRAWN, *READ)
+NAMES = (*DRAWN, *READ, MIX)
 
 __all__ = ["NAMES", "DataOptions", "Info", "UserError", "load"]
 

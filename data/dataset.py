@@ -12,7 +12,7 @@ from data.errors import UserError
 from data.info import Info
 from data.label_means import LabelMeans, label_means
 
-_SMALL = ("id", "label", "attributes", "factors")  # read whole: a few numbers an image
+_SMALL = ("id", "label", "attributes", "factors", "member")  # read whole: a few numbers an image
 
 
 class Dataset:
@@ -91,13 +91,16 @@ class Dataset:
 
         arrays, part = self.arrays(split), _part(batch_size, shard)
         training = split == "train"
-        orders = self._orders(arrays, seed, training and self._balance) if shuffle else None
+        orders = self._orders(arrays, seed, training) if shuffle else None
         return grain.MapDataset.source(_Stream(arrays, batch_size, part, seed, orders, training and self._flip, raw))
 
-    def _orders(self, arrays: dict, seed: int, balance: bool):
-        if not balance:
+    def _orders(self, arrays: dict, seed: int, training: bool):
+        if training and "member" in arrays:
+            members = [np.flatnonzero(arrays["member"] == i) for i in range(len(self.info.shares))]
+            return draws.Turns(members, seed, draws.turns(np.array(self.info.shares)))
+        if not (training and self._balance):
             return draws.Orders(len(arrays["id"]), seed)
-        return draws.Balanced(class_rows(arrays["label"][:, : len(self.info.classes)]), seed)
+        return draws.Turns(class_rows(arrays["label"][:, : len(self.info.classes)]), seed)
 
     def epoch(
         self, split: str, batch_size: int, shard=(0, 1), raw: bool = False, limit: int = 0

@@ -51,18 +51,36 @@ class Orders:
         return index
 
 
-class Balanced:
+class Turns:
     """Endless shuffling of several groups of rows that take turns, each in orders of its own."""
 
-    def __init__(self, groups: list[np.ndarray], seed: int):
-        self._groups = groups
+    def __init__(self, groups: list[np.ndarray], seed: int, turns: np.ndarray | None = None):
+        """turns: whose turn it is, int [t], over and over; each group must have one. None: one after the other."""
+        self._groups, self._turns = groups, np.arange(len(groups)) if turns is None else turns
         self._orders = [Orders(len(rows), mix(seed, i)) for i, rows in enumerate(groups)]
+        mine = self._turns == np.arange(len(groups))[:, None]
+        self._a_round = mine.sum(1)  # turns of each group in a round
+        self._before = (mine.cumsum(1) - 1)[self._turns, np.arange(len(self._turns))]  # and before each of its turns
 
     def at(self, positions: np.ndarray) -> np.ndarray:
-        """The rows at consecutive positions [b]: position p is of group p modulo their number."""
-        turns, which = np.divmod(positions, len(self._groups))
-        index = np.empty_like(positions)
+        """The rows at consecutive positions [b]."""
+        rounds, within = np.divmod(positions, len(self._turns))
+        which, index = self._turns[within], np.empty_like(positions)
         for i, (rows, orders) in enumerate(zip(self._groups, self._orders, strict=True)):
-            if (which == i).any():
-                index[which == i] = rows[orders.at(turns[which == i])]
+            mine = which == i
+            if mine.any():
+                index[mine] = rows[orders.at(rounds[mine] * self._a_round[i] + self._before[within[mine]])]
         return index
+
+
+def turns(weights: np.ndarray, length: int = 1000) -> np.ndarray:
+    """Whose turn it is, int [length], so that at any time each has had its share, to about one turn.
+
+    Args:
+        weights: [n] above 0, sum 1; below 1 / length a group has no turn.
+    """
+    had, order = np.zeros(len(weights)), []
+    for turn in range(1, length + 1):
+        order.append(int(np.argmax(weights * turn - had)))  # who is furthest behind
+        had[order[-1]] += 1
+    return np.array(order)

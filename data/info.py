@@ -27,6 +27,7 @@ class Info:
     citation: str
     fingerprint: str  # of the source files and of every option that the arrays depend on
     skipped: int  # images left out because they are corrupt or missing (on_error="skip")
+    shares: tuple[float, ...] = ()  # of a mix: how much of training each member is
     recorded: tuple[str, ...] = ()  # all attributes the source records: columns of batch["attributes"]
 
     @property

@@ -49,6 +49,7 @@ class DataOptions:
     fraction: float = 1.0  # share of the training patients (images, where none is named); a smaller is part of a larger
     balance: bool = False  # training batches show each class equally often, images without a finding as one more
     stain: float = 0.0  # tissue: deviation of the random change of training images' stains; 0: none
+    mix: tuple[str, ...] = ()  # mix: its members, "NAME@DIR=SHARE" or "NAME[option=value,...]@DIR=SHARE" each
     num_images: int = 10_000  # drawn datasets: images in all splits together
     seed: int = 0  # drawn datasets: another seed is another population
 
@@ -66,7 +67,7 @@ class DataOptions:
         for key, least in (("image_size", 1), ("num_images", 1), ("seed", 0)):
             if getattr(self, key) < least:
                 raise UserError(f"data.{key}={getattr(self, key)} must be at least {least}.")
-        for key in ("classes", "attributes"):
+        for key in ("classes", "attributes", "mix", "modalities"):
             if isinstance(getattr(self, key), str):
                 raise UserError(f"data.{key} is a tuple of names: write ({getattr(self, key)!r},).")
             if len(set(getattr(self, key))) < len(getattr(self, key)):

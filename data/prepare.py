@@ -28,6 +28,7 @@ READ = {
     "pcam": "pcam.Pcam",
     "tfds": "tfds_images.TfdsImages",
 }  # datasets that are read: module of data/builders and class
+MIX = "mix"  # several of them, see data/mix.py
 _FORMAT = 2  # raise it when records or arrays change their meaning: old caches are then prepared anew
 _RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options the records depend on
 _DRAWN = ("image_size", "bits", "num_images", "seed")  # and those of what is drawn, at its size
@@ -43,9 +44,11 @@ def prepared(options: DataOptions, show: bool) -> Path:
         UserError: anything wrong with the options or the source; nothing of this preparation then stays.
     """
     options.check()
-    if options.name not in DRAWN and kind(options.name) not in READ:
-        raise UserError(f"data.name={options.name!r} is not known: use one of {', '.join([*DRAWN, *READ])}.")
+    if options.name not in (*DRAWN, MIX) and kind(options.name) not in READ:
+        raise UserError(f"data.name={options.name!r} is not known: use one of {', '.join([*DRAWN, *READ, MIX])}.")
     root = cache.root(options.cache, options.dir)
+    if options.name == MIX:
+        return _mixed(options, root, show)
     cache.sweep(root)
     records_key, arrays_key = _keys(options)
     label = options.name.replace(":", "_").replace("/", "_")
@@ -57,6 +60,21 @@ def prepared(options: DataOptions, show: bool) -> Path:
         with cache.locked(records), cache.locked(arrays):
             if not arrays.is_dir():
                 _prepare(options, records, arrays, arrays_key, show)
+    return arrays
+
+
+def _mixed(options: DataOptions, root: Path, show: bool) -> Path:
+    """The folder of a mix, whose members are prepared first."""
+    from data import mix
+
+    chosen, shares = mix.members(options)
+    folders = [prepared(member, show) for member in chosen]
+    key = mix.digest(folders, options)
+    arrays = root / "arrays" / f"mix-{options.image_size}-{key}"
+    with cache.locked(arrays):
+        if not arrays.is_dir():
+            with cache.building(arrays) as temporary:
+                mix.write(folders, options, shares, key, temporary)
     return arrays
 
 

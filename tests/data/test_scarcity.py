@@ -82,6 +82,6 @@ def test_images_without_a_finding_are_a_class(tmp_path, patients):
 
 def test_turns_do_not_depend_on_where_a_batch_begins():
     rows = [np.arange(3), np.arange(3, 10), np.array([10])]
-    whole = draws.Balanced(rows, seed=2).at(np.arange(60))
-    parts = [draws.Balanced(rows, seed=2).at(np.arange(at, at + 7)) for at in range(0, 56, 7)]
+    whole = draws.Turns(rows, seed=2).at(np.arange(60))
+    parts = [draws.Turns(rows, seed=2).at(np.arange(at, at + 7)) for at in range(0, 56, 7)]
     np.testing.assert_array_equal(np.concatenate(parts), whole[:56])
