@@ -40,7 +40,8 @@ def get_network(model: Config) -> None:
     model.channels = (32, 64, 96)  # of each level, from the finest downwards
     model.blocks = 1  # residual blocks a level, in the encoder and on both ways of the U-Net
     model.patch = 2  # space-to-depth factor of the stems, depth-to-space factor of the end
-    model.concatenate = False  # the image beside x_t instead of an encoder whose features enter at every level
+    model.concatenate = False  # the image beside x_t instead of a U-Net of its own whose features enter at every level
+    model.auxiliary = 1.0  # weight of the Dice and cross-entropy of the mask that the image's U-Net guesses
     model.norm_groups = 8  # of every group norm
     model.detail = 16  # channels at full resolution, before the stems and after the end; 0: none
     model.dropout = 0.0  # rate
@@ -53,9 +54,8 @@ def get_model() -> Config:
     model.truncation = 10.0  # pixels of distance to the mask's border that become 1
     model.path = "linear"  # between noise and SDF: linear, vp, cosine
     model.sigma_min = 1e-3  # linear: noise left at the end
-    model.sdf_std = 0.7  # deviation of the SDF for which the network is preconditioned, as in EDM; 0: not at all
+    model.sdf_std = 0.5  # deviation of the SDF from the guess, for which the network is preconditioned; 0: not at all
     model.weighting = "edm"  # of the error at t: velocity, edm (of the network's own target)
-    model.auxiliary = 1.0  # weight of the Dice and cross-entropy of a mask read linearly off the image's features
     model.time = "uniform"  # training times: uniform, logit_normal
     model.time_mean = 0.0  # logit_normal: mean of logit t
     model.time_std = 1.0  # logit_normal: its standard deviation

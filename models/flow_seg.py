@@ -6,7 +6,6 @@ point than the state, is kept as `flowsdf` to measure the difference.
 """
 
 import dataclasses
-from functools import partial
 from typing import Any
 
 import jax
@@ -37,7 +36,7 @@ class FlowSeg:
     Attributes:
       net: the Flax module of the velocity.
       path: between noise and SDF.
-      sdf_std: deviation of the SDF for which the network is preconditioned, see `models.paths`; 0: not.
+      sdf_std: deviation of the SDF from the guess, for which the network is preconditioned, see `models.paths`; 0: not.
       pixels: scale of the image's pixels.
       updater: optimiser and moving average.
       channel: of the batch's masks.
@@ -46,7 +45,7 @@ class FlowSeg:
       augmentation: none, or dihedral (flips and 90 degree turns of image and mask together).
       standardise: bring each image to mean 0 and deviation 1, after `pixels`.
       weighting: of the squared error at t: velocity (1), or edm (1 / c_out^2: the error of the network's target).
-      auxiliary: weight of the loss of a mask read linearly off the image's features; 0: none.
+      auxiliary: weight of the loss of the mask that is guessed from the image alone; 0: none.
     """
 
     net: SegNet
@@ -107,16 +106,20 @@ class FlowSeg:
     def velocity_fn(self, params, image: jax.Array, repeat: int = 1) -> VelocityFn:
         """v(x, t) for these images, each `repeat` times; they are encoded once."""
         z = network_image(self.pixels, image, self.standardise)
-        many = lambda a: jnp.repeat(a, repeat, axis=0)  # noqa: E731
-        features = [many(f) for f in self.net.apply({"params": params}, z, method=self.net.encode)]
-        z = many(z)
+        code = self.net.apply({"params": params}, z, method=self.net.encode)
+        z, code = jax.tree.map(lambda a: jnp.repeat(a, repeat, axis=0), (z, code))
+        return lambda x, t: self._velocity(params, x, jnp.broadcast_to(t, x.shape[:1]), z, code, None)
 
-        def velocity(x, t):
-            t = jnp.broadcast_to(t, x.shape[:1])
-            net = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, z, features, method=self.net.decode)  # noqa: E731
-            return paths.preconditioned(self.path, self.sdf_std, net, x, t)
+    def _velocity(self, params, x, t, z, code, keys) -> jax.Array:
+        """The network's velocity. It says what its guess of the SDF leaves, so that it begins as a good segmenter.
 
-        return velocity
+        With m the guess, x - alpha m is on the path to SDF - m, whose velocity lacks alpha' m.
+        """
+        wide = t[:, None, None, None]
+        alpha, alpha_rate = self.path.coefficients(wide)[0], self.path.rates(wide)[0]
+        net = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, z, code, keys, method=self.net.decode)  # noqa: E731
+        left = paths.preconditioned(self.path, self.sdf_std, net, x - alpha * code.guess, t)
+        return left + alpha_rate * code.guess
 
     def param_group(self, path: tuple[str, ...]) -> str:
         """Where a parameter stands: stem, head or body."""
@@ -159,18 +162,17 @@ class FlowSeg:
         wide = t[:, None, None, None]
         (alpha, sigma), (alpha_rate, sigma_rate) = self.path.coefficients(wide), self.path.rates(wide)
         x = alpha * sdf + sigma * eps
-        apply, keys = partial(self.net.apply, {"params": params}), batch.get("dropout")
-        features = apply(batch["z"], keys, method=self.net.encode)
-        net = lambda x: apply(x, 1000.0 * t, batch["z"], features, keys, method=self.net.decode)  # noqa: E731
-        velocity = paths.preconditioned(self.path, self.sdf_std, net, x, t)
+        keys = batch.get("dropout")
+        code = self.net.apply({"params": params}, batch["z"], keys, method=self.net.encode)
+        velocity = self._velocity(params, x, t, batch["z"], code, keys)
         error = jnp.square(velocity - (alpha_rate * sdf + sigma_rate * eps))
         if self.weighting == "edm":
             error /= jnp.square(paths.preconditioning(self.path, wide, self.sdf_std)[2])
         error = jnp.mean(error, (1, 2, 3))
         if not self.auxiliary:
             return error, {}
-        read, _ = dice_cross_entropy(apply(features, method=self.net.read), batch["target"])
-        return error + self.auxiliary * read, {"velocity_error": error, "auxiliary": read}
+        guess, _ = dice_cross_entropy(code.logits, batch["target"])
+        return error + self.auxiliary * guess, {"velocity_error": error, "auxiliary": guess}
 
 
 def network_image(pixels: PixelScale, image: jax.Array, standardise: bool) -> jax.Array:
@@ -225,6 +227,8 @@ def build_net(options: dict[str, Any], setting: Setting) -> SegNet:
     dtype = {} if setting.compute_dtype is None else {"dtype": setting.compute_dtype}
     net = SegNet(out_channels=1, channels=tuple(options.pop("channels")), **fields, **dtype)
     height, width, _ = setting.image_shape
+    if options["auxiliary"] and net.concatenate:
+        raise ValueError("config.model.auxiliary teaches a guess, and config.model.concatenate makes none; set it to 0")
     if options["augmentation"] == "dihedral" and height != width:
         raise ValueError(f"model.augmentation 'dihedral' turns images, which must be square, not {height} x {width}")
     if height % net.stride or width % net.stride:
@@ -253,8 +257,6 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> FlowSe
         raise ValueError(f"config.model.{next(iter(options))} is not a field of the flow_seg family")
     if known["truncation"] <= 0:
         raise ValueError(f"config.model.truncation={known['truncation']} must be above 0 pixels")
-    if known["auxiliary"] and net.concatenate:
-        raise ValueError("config.model.auxiliary reads the encoder, and config.model.concatenate has none; set it to 0")
     if known["weighting"] == "edm" and not sdf_std:
         raise ValueError("config.model.weighting 'edm' needs config.model.sdf_std above 0")
     for name, choices in (("time", paths.TIMES), ("augmentation", AUGMENTATIONS), ("weighting", WEIGHTINGS)):

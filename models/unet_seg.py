@@ -4,6 +4,7 @@ x_t and t are zero, so that network and number of parameters are those of models
 """
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -29,6 +30,7 @@ class UNetSeg:
     channel: int
     augmentation: str
     standardise: bool
+    auxiliary: float
 
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state; `batch` is read for its shapes."""
@@ -51,7 +53,7 @@ class UNetSeg:
     def predict(self, state: State, image: jax.Array, keys: jax.Array | None, **options) -> jax.Array:
         """1 - 2 p(mask) [b, 1, h, w]: like an SDF, the mask is where it is not above 0. Nothing is drawn."""
         SampleOptions(**options)
-        logits = self._logits(state.sampling_params("net"), network_image(self.pixels, image, self.standardise))
+        logits, _ = self._logits(state.sampling_params("net"), network_image(self.pixels, image, self.standardise))
         return -jnp.tanh(0.5 * logits)[:, None, ..., 0]
 
     def param_group(self, path: tuple[str, ...]) -> str:
@@ -62,9 +64,11 @@ class UNetSeg:
         """None: its loss says all."""
         return []
 
-    def _logits(self, params, z: jax.Array, keys=None) -> jax.Array:
-        nothing = jnp.zeros_like(z[..., :1])
-        return self.net.apply({"params": params}, nothing, jnp.zeros(z.shape[0]), z, keys)
+    def _logits(self, params, z: jax.Array, keys=None) -> tuple[jax.Array, jax.Array]:
+        """Of the mask, and of the guess that it refines."""
+        apply, nothing = partial(self.net.apply, {"params": params}), jnp.zeros_like(z[..., :1])
+        code = apply(z, keys, method=self.net.encode)
+        return apply(nothing, jnp.zeros(z.shape[0]), z, code, keys, method=self.net.decode), code.logits
 
     def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
         keys = jax.vmap(lambda k: jax.random.split(k, 2))(example_keys(key, batch["id"]))
@@ -75,9 +79,13 @@ class UNetSeg:
         return batch | {"z": image, "target": mask} | ({"dropout": keys[:, 1]} if training else {})
 
     def _loss(self, params, batch: Batch):
-        """Per example: 1 - soft Dice + mean cross-entropy, [b], and both to log."""
-        logits, target = self._logits(params, batch["z"], batch.get("dropout")), batch["target"]
-        return dice_cross_entropy(logits, target)
+        """1 - soft Dice + mean cross-entropy of the mask and, weighted, of the guess, [b]; parts to log."""
+        logits, guessed = self._logits(params, batch["z"], batch.get("dropout"))
+        loss, parts = dice_cross_entropy(logits, batch["target"])
+        if not self.auxiliary:
+            return loss, parts
+        guess, _ = dice_cross_entropy(guessed, batch["target"])
+        return loss + self.auxiliary * guess, parts | {"auxiliary": guess}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +107,9 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> UNetSe
     options = dict(options)
     channel, net = mask_channel(options, setting), build_net(options, setting)
     pixels = pixel_scale("data", setting.mean, setting.std, setting.bits, 1.0)
-    augmentation, standardise = options.pop("augmentation"), options.pop("standardise")
+    augmentation, standardise, auxiliary = (options.pop(n) for n in ("augmentation", "standardise", "auxiliary"))
     if options:
         raise ValueError(f"config.model.{next(iter(options))} is not a field of the unet_seg family")
     if augmentation not in AUGMENTATIONS:
         raise ValueError(f"config.model.augmentation {augmentation!r} is unknown; choose one of none, dihedral")
-    return UNetSeg(net, pixels, updater, channel, augmentation, standardise)
+    return UNetSeg(net, pixels, updater, channel, augmentation, standardise, auxiliary)
