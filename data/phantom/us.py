@@ -14,7 +14,7 @@ from data.phantom import us_fields, us_lesions, us_scan
 from data.phantom.us_factors import CLASSES, DERIVED, NAMES, TABLE, factors_from
 
 MASKS = ("lesion",)
-EXCLUSIVE = True  # an image shows one lesion or none: a lesion decides on the diagnosis, and public sets are such
+EXCLUSIVE = True  # one lesion or none an image, as in public breast ultrasound sets: "normal" is then a class
 CHANNELS = 1
 FACTORS = NAMES + DERIVED
 
@@ -41,31 +41,32 @@ class Draws:
 
     normal: np.ndarray  # [len(TABLE)]
     uniform: np.ndarray  # [len(TABLE)]
-    lines: np.ndarray  # normal [LINES, KNOTS], of borders of layers and the gloss of interfaces
-    broad: np.ndarray  # normal [BROAD, KNOTS, KNOTS], of textures
-    narrow: np.ndarray  # normal [NARROW, 3 KNOTS, 2 KNOTS], of finer ones
+    lines: np.ndarray  # normal [9, KNOTS], of the layers' borders and the gloss of interfaces
+    broad: np.ndarray  # normal [5, KNOTS, KNOTS], of textures
+    narrow: np.ndarray  # normal [4, 3 KNOTS, 2 KNOTS], of finer ones
     jitter: np.ndarray  # uniform [3, CELLS, CELLS], of fat lobules
     outline: np.ndarray  # normal [2, HARMONICS]
     spicules: np.ndarray  # uniform [3, SPICULES]
     specks: np.ndarray  # uniform [3, CALCIFICATIONS]
-    scatterers: np.ndarray  # complex64 [DEPTHS, LINES + 2 MARGIN], unit variance of each part
+    scatterers: np.ndarray  # complex64 [DEPTHS, COLUMNS], circular normal of unit power
 
     @classmethod
     def of(cls, seed, index):
         """Each example has its own counter-based stream, keyed by (seed, index)."""
         rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
         knots, cells = us_fields.KNOTS, us_fields.CELLS
+        signal = us_scan.DEPTHS, 2 * us_scan.COLUMNS  # real and imaginary parts side by side
         return cls(
             normal=rng.standard_normal(len(TABLE), np.float32),
             uniform=rng.random(len(TABLE), np.float32),
             lines=rng.standard_normal((9, knots), np.float32),
-            broad=rng.standard_normal((6, knots, knots), np.float32),
+            broad=rng.standard_normal((5, knots, knots), np.float32),
             narrow=rng.standard_normal((4, 3 * knots, 2 * knots), np.float32),
             jitter=rng.random((3, cells, cells), np.float32),
             outline=rng.standard_normal((2, us_lesions.HARMONICS), np.float32),
             spicules=rng.random((3, us_lesions.SPICULES), np.float32),
             specks=rng.random((3, us_lesions.CALCIFICATIONS), np.float32),
-            scatterers=rng.standard_normal((us_scan.DEPTHS, 2 * us_scan.COLUMNS), np.float32).view(np.complex64),
+            scatterers=rng.standard_normal(signal, np.float32).view(np.complex64) * np.float32(np.sqrt(0.5)),
         )
 
 

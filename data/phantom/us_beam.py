@@ -130,6 +130,6 @@ def along_depth(field, sigma):
 
 
 def compress(envelope, dynamic_range, reference):
-    """Gray levels in [0, 1]: 20 log10 of the envelope over `dynamic_range` dB, where an envelope of 1 is `reference`."""
+    """Gray levels in [0, 1]: the envelope in dB over `dynamic_range`, so that an envelope of 1 is `reference`."""
     gray = reference + 20 * np.log10(np.maximum(envelope, 1e-6)) / dynamic_range
     return np.clip(gray, 0, 1)

@@ -91,8 +91,8 @@ B = np.array([f.b for f in TABLE])
 RANGES = {
     "width": ((0, 0), (0.5, 1.7), (0.7, 1.9), (0.6, 1.5)),
     "aspect": ((0, 0), (0.6, 0.95), (0.42, 0.72), (0.8, 1.4)),
-    "level": ((0, 0), (-60, -32), (-7, -1), (-9, -3)),
-    "loss": ((0, 0), (0.01, 0.05), (0.55, 0.85), (0.9, 1.9)),
+    "level": ((0, 0), (-60, -32), (-7, -1), (-10, -4)),
+    "loss": ((0, 0), (0.01, 0.05), (0.55, 0.85), (0.95, 1.9)),
 }
 
 
@@ -117,7 +117,8 @@ def condition(f):
             ("size_draw", "aspect_draw", "level_draw", "loss_draw"), strict=True)
     )
     f["class"] = kind
-    f["lesion_width"], f["lesion_height"], f["lesion_level"], f["lesion_loss"] = width, aspect * width, level, loss
+    f["lesion_width"], f["lesion_height"] = width, aspect * width
+    f["lesion_level"], f["lesion_loss"] = level, loss * f["lossy"]
     f["gland"] = max(f["gland"], f["lesion_height"] + 0.25)
     front = f["skin"] + f["fat"]
     half = f["lesion_height"] / 2

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 KNOTS = 32  # of the white noise that a field is made from, along each axis
-CELLS = 32  # of the lattice of lobules, along each axis
+CELLS = 32  # of the lattice of lobules, along each axis; a power of two
 
 
 def weights(at, grain):
@@ -65,14 +65,14 @@ def lobules(u, v, jitter):
     i, j = i.astype(np.int32), j.astype(np.int32)
     du, dv, level = (2 * a.ravel() - 1 for a in jitter)
     first = np.full(u.shape, 9, np.float32)
-    second, value = first.copy(), np.zeros_like(first)
+    second, nearest = first, np.zeros_like(i)
     for down in range(3):
+        row = (i + down & CELLS - 1) * CELLS
         for right in range(3):
-            cell = (i + down) % CELLS * CELLS + (j + right) % CELLS
+            cell = row + (j + right & CELLS - 1)
             across, along = u - (right - 0.5) - 0.42 * du[cell], v - (down - 0.5) - 0.42 * dv[cell]
             distance = across * across + along * along
-            nearer = distance < first
             second = np.minimum(second, np.maximum(distance, first))
-            value = np.where(nearer, level[cell], value)
+            nearest = np.where(distance < first, cell, nearest)
             first = np.minimum(first, distance)
-    return np.sqrt(second) - np.sqrt(first), value
+    return np.sqrt(second) - np.sqrt(first), level[nearest]

@@ -15,10 +15,13 @@ from data.phantom.raster import coverage
 from data.phantom.us_factors import CLASSES
 from data.phantom.us_tissue import Tissue
 
-ANGLES = 1024  # samples of an outline
+ANGLES = 512  # samples of an outline
 HARMONICS = 9  # of an outline, from the second on
 SPICULES = 11
 CALCIFICATIONS = 6
+THETA = np.arange(ANGLES) * (2 * np.pi / ANGLES)  # rad
+ORDER = np.arange(2, 2 + HARMONICS)
+COSINES, SINES = np.cos(ORDER[:, None] * THETA), np.sin(ORDER[:, None] * THETA)
 
 
 @dataclass
@@ -33,22 +36,20 @@ class Lesion:
 def outline(f, normal, uniform):
     """Radius over that of the ellipse, float32 [ANGLES]. normal: [2, HARMONICS]; uniform: [3, SPICULES]."""
     malignant = CLASSES[f["class"]] == "malignant"
-    theta = np.arange(ANGLES) * (2 * np.pi / ANGLES)
-    order = np.arange(2, 2 + HARMONICS)
-    fall = order ** (-0.7 if malignant else -1.5)
+    fall = ORDER ** (-0.7 if malignant else -1.5)
     cosine, sine = normal * fall / np.sqrt((fall * fall).sum())
-    wave = cosine @ np.cos(order[:, None] * theta) + sine @ np.sin(order[:, None] * theta)
+    wave = np.clip(cosine @ COSINES + sine @ SINES, -2.5, 2.5)
     amount = {"cyst": 0.4 * f["lobulation"], "benign": f["lobulation"], "malignant": f["irregularity"]}
-    radius = 1 + amount[CLASSES[f["class"]]] * np.clip(wave, -2.5, 2.5)
-    return (radius + (_spicules(f, theta, uniform) if malignant else 0)).astype(np.float32)
+    spikes = _spicules(f, uniform) if malignant else 0
+    return (1 + amount[CLASSES[f["class"]]] * wave + spikes).astype(np.float32)
 
 
-def _spicules(f, theta, uniform):
-    """Spikes of an outline [len(theta)]; uniform: [3, SPICULES], place, height and width of each."""
+def _spicules(f, uniform):
+    """Spikes of an outline [ANGLES]; uniform: [3, SPICULES], place, height and width of each."""
     place, height, width = uniform
     place = (np.arange(SPICULES) + 0.8 * place) * (2 * np.pi / SPICULES)
-    off = np.abs((theta[:, None] - place + np.pi) % (2 * np.pi) - np.pi)
-    return (f["spiculation"] * height**2 * np.exp(-off / (0.04 + 0.08 * width))).sum(1)
+    off = np.abs((THETA[:, None] - place + np.pi) % (2 * np.pi) - np.pi)
+    return (f["spiculation"] * height**2 * np.exp(-off / (0.06 + 0.1 * width))).sum(1)
 
 
 def locate(f, grid, radius):

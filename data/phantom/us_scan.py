@@ -11,9 +11,9 @@ from data.phantom.raster import coverage, gaussian_matrix
 DEPTHS, LINES = 256, 160  # samples of the received signal along depth, and across
 MARGIN = 8  # lines simulated beyond each side, because the beam's convolution is periodic
 COLUMNS = LINES + 2 * MARGIN
-COARSE = (4, 2)  # samples averaged, along depth and across, where a quantity is smooth
+COARSE = (4, 4)  # samples averaged, along depth and across, where a quantity is smooth
 HAZE = (0.12, 0.2)  # cm, standard deviation along depth and across of where clutter comes from
-MOST = 1.1  # dB/cm/MHz, the greatest attenuation that the operator's gain makes up for
+MOST = 1.1  # dB/cm/MHz, the greatest attenuation that the gain over depth makes up for
 
 
 def render(f, draws):
@@ -49,7 +49,7 @@ def echo(f, grid, tissue, level, draws):
     around = _coarse(power)
     down, across = (gaussian_matrix(n, s / d) for n, s, d in zip(around.shape, HAZE, _steps(grid), strict=True))
     haze = beam.amplitude(2 * f["clutter"]) * _fine(down @ around @ across.T)
-    return beam.amplitude(level) * (np.sqrt(0.5 * (power + haze)) * draws.scatterers + tissue.coherent)
+    return beam.amplitude(level) * (np.sqrt(power + haze) * draws.scatterers + tissue.coherent)
 
 
 def _examine(f, grid, pulse, tissue, draws):

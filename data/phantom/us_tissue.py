@@ -16,6 +16,7 @@ from data.phantom.us_beam import SPEED
 SKIN, FAT, GLAND, MUSCLE, BONE, LUNG = 0.35, 0.73, 0.75, 0.96, 15.0, 3.0  # dB/cm/MHz
 WARP = 0.1  # cm (standard deviation) by which fat lobules deviate from polygons
 SHEEN = 8  # dB, what an interface scatters in all directions above its tissue
+CORTEX = 0.06  # cm of bone, or of pleura, that is seen
 RIB = 0.65  # cm, half-width of a rib's front
 
 
@@ -119,12 +120,14 @@ def _muscle(f, grid, border, draws, tissue):
 
 
 def _chest_wall(f, grid, border, draws, tissue):
-    """Ribs, which let nothing through, and between them the pleura before the haze of the lung."""
+    """Ribs, whose front is bright and lets nothing through, and between them the pleura before the lung's haze."""
     behind = coverage(grid.z - border.wall, 0.03)
-    tissue.level += behind * (np.where(border.bony, -5, -2).astype(np.float32) - tissue.level)
-    tissue.attenuation += behind * (np.where(border.bony, BONE, LUNG).astype(np.float32) - tissue.attenuation)
-    _sheet(f, grid, tissue, border.wall, np.where(border.bony, 12, 7) * _gloss(draws.lines[7], grid), 0.025)
-    tissue.level += 8 * border.bony * np.exp(-0.5 * ((grid.z - border.wall) / np.float32(0.04)) ** 2)
+    tissue.level += behind * (np.where(border.bony, 2, -2).astype(np.float32) - tissue.level)
+    beyond = coverage(grid.z - border.wall - CORTEX, 0.03)
+    tissue.attenuation += beyond * (np.where(border.bony, BONE, LUNG).astype(np.float32) - tissue.attenuation)
+    _sheet(f, grid, tissue, border.wall, np.where(border.bony, 10, 7) * _gloss(draws.lines[7], grid), 0.025)
+    front = np.exp(-0.5 * ((grid.z - border.wall - CORTEX / 2) / np.float32(CORTEX / 2)) ** 2)
+    tissue.level += 6 * border.bony * front
 
 
 def _skin(f, grid, border, draws, tissue):
