@@ -16,7 +16,8 @@ from data.phantom.us_factors import CLASSES, DERIVED, NAMES, TABLE, factors_from
 MASKS = ("lesion",)
 EXCLUSIVE = True  # one lesion or none an image, as in public breast ultrasound sets: "normal" is then a class
 CHANNELS = 1
-FACTORS = NAMES + DERIVED
+FACTORS = NAMES + tuple(DERIVED)
+CHUNK = 64  # examples resampled at once
 
 __all__ = ["CHANNELS", "CLASSES", "EXCLUSIVE", "FACTORS", "MASKS", "generate"]
 
@@ -31,8 +32,9 @@ def generate(seed: int, indices: np.ndarray, size: int = 64) -> dict[str, np.nda
       mask     uint8 [n, size, size, 1] over MASKS: the lesion with its spicules, without its halo
       factors  float32 [n, len(FACTORS)] over FACTORS, which us_factors describes
     """
-    parts = [_phantom(seed, index, size) for index in np.asarray(indices)]
-    return {k: np.stack([p[k] for p in parts]) for k in parts[0]}
+    indices = np.asarray(indices)
+    parts = [_chunk(seed, indices[i : i + CHUNK], size) for i in range(0, len(indices), CHUNK)]
+    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
 
 
 @dataclass
@@ -70,13 +72,16 @@ class Draws:
         )
 
 
-def _phantom(seed, index, size):
-    draws = Draws.of(seed, index)
-    f = factors_from(draws.normal, draws.uniform)
-    gray, inside = us_scan.render(f, draws)
+def _chunk(seed, indices, size):
+    gray = np.empty((len(indices), us_scan.DEPTHS, us_scan.LINES), np.float32)
+    inside, factors = np.empty_like(gray), []
+    for i, index in enumerate(indices):
+        draws = Draws.of(seed, index)
+        factors.append(factors_from(draws.normal, draws.uniform))
+        gray[i], inside[i] = us_scan.render(factors[i], draws)
     return {
         "image": np.clip(us_scan.resample(gray, size), 0, 1)[..., None],
-        "label": np.eye(len(CLASSES), dtype=np.float32)[f["class"]],
+        "label": np.eye(len(CLASSES), dtype=np.float32)[[f["class"] for f in factors]],
         "mask": (us_scan.resample(inside, size) > 0.5)[..., None].astype(np.uint8),
-        "factors": np.array([f[k] for k in FACTORS], np.float32),
+        "factors": np.array([[f[k] for k in FACTORS] for f in factors], np.float32),
     }

@@ -51,7 +51,7 @@ TABLE = (
     # The lesion; position in shares of the range that keeps it within the zone.
     Factor("lesion_x", "uniform", -0.45, 0.45, "its centre over the width of the image"),
     Factor("lesion_z", "uniform", 0.25, 0.75, "its centre, from the front of the zone to its back"),
-    Factor("size_draw", "uniform", 0.0, 1.0, "position within the class's range of widths"),
+    Factor("width_draw", "uniform", 0.0, 1.0, "position within the class's range of widths"),
     Factor("aspect_draw", "uniform", 0.0, 1.0, "position within the class's range of height over width"),
     Factor("level_draw", "uniform", 0.0, 1.0, "position within the class's range of echo levels"),
     Factor("loss_draw", "uniform", 0.0, 1.0, "position within the class's range of attenuation"),
@@ -79,21 +79,31 @@ TABLE = (
     Factor("contact", "uniform", -14.0, 10.0, "loss where the probe leaves the skin; below 0 it does not [dB]"),
     Factor("contact_x", "uniform", -1.0, 1.0, "which side, and how much of it"),
 )
-DERIVED = ("lesion_width", "lesion_height", "lesion_level", "lesion_loss", "lesion_center_x", "lesion_center_z",
-           "lesion_area", "lesion_contrast", "posterior_gain")
+DERIVED = {  # of the lesion; all 0 in a normal image
+    "lesion_width": "of the ellipse that its outline deviates from [cm]",
+    "lesion_height": "of that ellipse [cm]",
+    "lesion_level": "its mean echo above fat [dB]",
+    "lesion_loss": "its attenuation [dB/cm/MHz]",
+    "lesion_center_x": "to the right of the image's middle [cm]",
+    "lesion_center_z": "below the probe [cm]",
+    "lesion_area": "with its spicules [cm^2]",
+    "lesion_contrast": "mean backscattered power over that of the tissue within 0.3 cm [dB]",
+    "posterior_gain": "what its attenuation changes 0.15 to 0.45 cm behind it [dB]; above 0 is enhancement",
+}
 NAMES = tuple(f.name for f in TABLE)
 KINDS = np.array([f.kind for f in TABLE])
 A = np.array([f.a for f in TABLE])
 B = np.array([f.b for f in TABLE])
-# Of each class, low and high. Width: full, cm. Aspect: height over width; fibroadenomas lie parallel to the skin,
-# carcinomas are often taller than wide (Stavros et al., Radiology 196:123, 1995). Level: dB above fat. Loss:
-# dB/cm/MHz; fat 0.73, carcinomas above fibroadenomas (Nam et al., Ultrason. Imaging 35:146, 2013).
-RANGES = {
-    "width": ((0, 0), (0.5, 1.7), (0.7, 1.9), (0.6, 1.5)),
-    "aspect": ((0, 0), (0.6, 0.95), (0.42, 0.72), (0.8, 1.4)),
-    "level": ((0, 0), (-60, -32), (-7, -1), (-10, -4)),
-    "loss": ((0, 0), (0.01, 0.05), (0.55, 0.85), (0.95, 1.9)),
+# From low to high. width: full, cm. aspect: height over width; fibroadenomas lie parallel to the skin, carcinomas are
+# often taller than wide (Stavros et al., Radiology 196:123, 1995). level: dB above fat. loss: dB/cm/MHz; that of
+# carcinomas exceeds that of fibroadenomas (Nam et al., Ultrason. Imaging 35:146, 2013), here by enough for a shadow.
+LESIONS = {
+    "normal": {"width": (0, 0), "aspect": (0, 0), "level": (0, 0), "loss": (0, 0)},
+    "cyst": {"width": (0.5, 1.7), "aspect": (0.6, 0.95), "level": (-60, -32), "loss": (0.01, 0.05)},
+    "benign": {"width": (0.7, 1.9), "aspect": (0.42, 0.72), "level": (-7, -1), "loss": (0.55, 0.85)},
+    "malignant": {"width": (0.6, 1.5), "aspect": (0.8, 1.4), "level": (-10, -4), "loss": (0.95, 1.9)},
 }
+BEHIND = 0.9  # cm, least depth of the image behind a lesion
 
 
 def factors_from(normal, uniform):
@@ -104,26 +114,24 @@ def factors_from(normal, uniform):
     """
     values = np.where(KINDS == "normal", A + B * np.clip(normal, -2.2, 2.2), A + (B - A) * uniform)
     values = np.where(KINDS == "bernoulli", uniform < A, values)
-    return condition(dict(zip(NAMES, values.tolist(), strict=True)))
+    return _condition(dict(zip(NAMES, values.tolist(), strict=True)))
 
 
-def condition(f):
-    """Dependencies: the class decides on the lesion's kind, and the operator's depth shows all of it."""
-    kind = min(int(f["class_draw"] * len(CLASSES)), len(CLASSES) - 1)
-    width, aspect, level, loss = (
-        low + (high - low) * f[draw]
-        for (low, high), draw in zip(
-            (RANGES[name][kind] for name in ("width", "aspect", "level", "loss")),
-            ("size_draw", "aspect_draw", "level_draw", "loss_draw"), strict=True)
-    )
-    f["class"] = kind
+def _condition(f):
+    """Dependencies: the class decides on the lesion, the zone holds it, and the operator sets a depth that shows it.
+
+    Adds "class", the index into CLASSES, and those of DERIVED that need no image.
+    """
+    f["class"] = min(int(f["class_draw"] * len(CLASSES)), len(CLASSES) - 1)
+    ranges = LESIONS[CLASSES[f["class"]]]
+    width, aspect, level, loss = (low + (high - low) * f[f"{name}_draw"] for name, (low, high) in ranges.items())
     f["lesion_width"], f["lesion_height"] = width, aspect * width
     f["lesion_level"], f["lesion_loss"] = level, loss * f["lossy"]
     f["gland"] = max(f["gland"], f["lesion_height"] + 0.25)
-    front = f["skin"] + f["fat"]
-    half = f["lesion_height"] / 2
-    room = f["gland"] - 2 * half
-    f["lesion_center_z"] = (front + half + room * f["lesion_z"]) if kind else 0.0
-    f["depth"] = max(f["depth"], f["lesion_center_z"] + half + 0.9)
-    f["lesion_center_x"] = f["lesion_x"] * (f["depth"] - width - 0.4) if kind else 0.0
+    room = f["gland"] - f["lesion_height"]
+    center = f["skin"] + f["fat"] + f["lesion_height"] / 2 + room * f["lesion_z"]
+    f["depth"] = max(f["depth"], center + f["lesion_height"] / 2 + BEHIND)
+    there = f["class"] > 0
+    f["lesion_center_x"] = there * f["lesion_x"] * (f["depth"] - width - 0.4)
+    f["lesion_center_z"] = there * center
     return f

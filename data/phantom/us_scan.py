@@ -95,5 +95,5 @@ def _fine(field):
 
 
 def resample(field, size):
-    """An image [size, size] of samples [DEPTHS, LINES], antialiased."""
+    """Images [n, size, size] of samples [n, DEPTHS, LINES], antialiased."""
     return fields.resampling(DEPTHS, size) @ field @ fields.resampling(LINES, size).T

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.phantom import us, us_beam, us_fields, us_lesions, us_scan
-from data.phantom.us_factors import CLASSES, RANGES, TABLE, factors_from
+from data.phantom.us_factors import CLASSES, LESIONS, TABLE, factors_from
 from tests.data.layouts import opened
 
 SEED = 3
@@ -93,10 +93,10 @@ def test_factors_keep_to_their_ranges():
         values = f[factor.name]
         if factor.name not in ("gland", "depth", "lesion_x"):  # which make room for the lesion
             assert low <= values.min() and values.max() <= high, factor.name
-    for i in range(len(CLASSES)):
+    for i, name in enumerate(CLASSES):
         these = f["class"] == i
         assert abs(these.mean() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / count)
-        low, high = RANGES["width"][i]
+        low, high = LESIONS[name]["width"]
         assert low <= f["lesion_width"][these].min() and f["lesion_width"][these].max() <= high
     aspect = f["lesion_height"] / np.maximum(f["lesion_width"], 1e-9)
     assert aspect[f["class"] == 2].max() < 1 < np.median(aspect[f["class"] == 3])
@@ -278,13 +278,14 @@ def test_resampling_keeps_a_ramp(samples, size):
 
 def test_malignant_outlines_are_rougher():
     rough = {}
-    for name in ("cyst", "benign", "malignant"):
+    for name, spiculation in (("cyst", 0.0), ("benign", 0.0), ("malignant", 0.0), ("malignant", 0.4)):
         outlines = []
         for index in range(20):
-            draws, f = draws_and_factors(index, name)
+            draws, f = draws_and_factors(index, name, spiculation=spiculation)
             outlines.append(us_lesions.outline(f, draws.outline, draws.spicules))
-        rough[name] = np.abs(np.diff(outlines, axis=1)).sum(1).mean()
-    assert rough["cyst"] < rough["benign"] < 0.4 * rough["malignant"]
+        rough[name, spiculation] = np.abs(np.diff(outlines, axis=1)).sum(1).mean()
+    cyst, benign, irregular, spiculated = rough.values()
+    assert cyst < benign < 0.4 * irregular and irregular < 0.7 * spiculated
 
 
 def test_it_opens_as_a_dataset(tmp_path):
