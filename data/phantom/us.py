@@ -45,7 +45,7 @@ class Draws:
     uniform: np.ndarray  # [len(TABLE)]
     lines: np.ndarray  # normal [9, KNOTS], of the layers' borders and the gloss of interfaces
     broad: np.ndarray  # normal [5, KNOTS, KNOTS], of textures
-    narrow: np.ndarray  # normal [4, 3 KNOTS, 2 KNOTS], of finer ones
+    narrow: np.ndarray  # normal [5, 3 KNOTS, 2 KNOTS], of finer ones
     jitter: np.ndarray  # uniform [3, CELLS, CELLS], of fat lobules
     outline: np.ndarray  # normal [2, HARMONICS]
     spicules: np.ndarray  # uniform [3, SPICULES]
@@ -63,7 +63,7 @@ class Draws:
             uniform=rng.random(len(TABLE), np.float32),
             lines=rng.standard_normal((9, knots), np.float32),
             broad=rng.standard_normal((5, knots, knots), np.float32),
-            narrow=rng.standard_normal((4, 3 * knots, 2 * knots), np.float32),
+            narrow=rng.standard_normal((5, 3 * knots, 2 * knots), np.float32),
             jitter=rng.random((3, cells, cells), np.float32),
             outline=rng.standard_normal((2, us_lesions.HARMONICS), np.float32),
             spicules=rng.random((3, us_lesions.SPICULES), np.float32),

@@ -68,9 +68,9 @@ def insert(f, grid, tissue, lesion, draws):
     """The Tissue with the lesion in it, and the lesion's share of each sample, [z, x]."""
     name = CLASSES[f["class"]]
     z, x = grid.z[:, 0], grid.x[0]
-    ragged, coarse = (fields.smooth(noise, z, x, (0.09, 0.09)) for noise in (draws.narrow[3], draws.narrow[0]))
+    ragged, coarse = (fields.smooth(noise, z, x, (0.09, 0.09)) for noise in draws.narrow[3:])
     if name == "malignant":
-        lesion.distance += 0.03 * ragged
+        lesion.distance += 0.03 * ragged  # cm; the mask and what is measured follow it
     inside = coverage(lesion.distance, 0.1 if name == "malignant" else 0.02)
     level = f["lesion_level"] + (name != "cyst") * f["mottle"] * coarse
     outer = tissue.level + _rim(f, lesion.distance, coarse)
