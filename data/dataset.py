@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import draws, ranges, splits
+from data import draws, ranges, splits, stain
 from data.errors import UserError
 from data.info import Info
 from data.label_means import LabelMeans, label_means
@@ -25,10 +25,13 @@ class Dataset:
     `id` counts the images of train, then val, then test; it is an example's index for good.
     """
 
-    def __init__(self, folder: Path, flip: bool = False):
-        """folder: what data.prepare.prepared returned. flip: training batches are flipped at random."""
+    def __init__(self, folder: Path, flip: bool = False, stain: float = 0.0):
+        """folder: what data.prepare.prepared returned.
+
+        flip: training batches are flipped at random. stain: share by which their stains change at random.
+        """
         self.info = Info.from_dict(json.loads((folder / "info.json").read_text()))
-        self._folder, self._flip, self._open = folder, flip, {}
+        self._folder, self._flip, self._stain, self._open = folder, flip, stain, {}
 
     def arrays(self, split: str) -> dict[str, np.ndarray]:
         """The stored arrays, memory-mapped, in the order of `epoch`.
@@ -76,7 +79,7 @@ class Dataset:
         Args:
             split: "train", "val" or "test".
             batch_size: of all hosts together.
-            seed: of the order (and of the flips); every epoch has an order of its own.
+            seed: of the order (and of flips and stains); every epoch has an order of its own.
             shuffle: False: the stored order, over and over.
             shard: (index, count) of this host; it gets its consecutive part of each batch.
             raw: leave `image` as stored, for data.ranges.to_float on the device.
@@ -90,13 +93,13 @@ class Dataset:
         import grain
 
         arrays, part = self.arrays(split), _part(batch_size, shard)
-        flip = self._flip and split == "train"
-        return grain.MapDataset.source(_Stream(arrays, batch_size, part, seed, shuffle, flip, raw))
+        changes = (self._flip, self._stain) if split == "train" else (False, 0.0)
+        return grain.MapDataset.source(_Stream(arrays, batch_size, part, seed, shuffle, *changes, raw))
 
     def epoch(
         self, split: str, batch_size: int, shard=(0, 1), raw: bool = False, limit: int = 0
     ) -> Iterator[dict]:
-        """Every image once, in the stored order, never flipped; or `limit` of them, evenly spaced.
+        """Every image once, in the stored order, never flipped or stained anew; or `limit` of them, evenly spaced.
 
         The last batch is filled up with copies of its last example, whose weight is 0 and id -1.
         Arguments and errors as in `batches`.
@@ -123,10 +126,18 @@ class _Stream:
     """
 
     def __init__(
-        self, arrays: dict, batch_size: int, part: slice, seed: int, shuffle: bool, flip: bool, raw: bool
+        self,
+        arrays: dict,
+        batch_size: int,
+        part: slice,
+        seed: int,
+        shuffle: bool,
+        flip: bool,
+        stain: float,
+        raw: bool,
     ):
         self._arrays, self._batch_size, self._part, self._raw = arrays, batch_size, part, raw
-        self._seed, self._shuffle, self._flip = seed, shuffle, flip
+        self._seed, self._shuffle, self._flip, self._stain = seed, shuffle, flip, stain
         self._orders = draws.Orders(len(arrays["id"]), seed)
 
     def __len__(self) -> int:
@@ -138,8 +149,10 @@ class _Stream:
             index = self._orders.at(positions)
         else:
             index = positions % len(self._arrays["id"])
-        flipped = draws.coins(self._seed, i, self._arrays["id"][index]) if self._flip else None
-        return _batch(self._arrays, index, self._raw, flipped)
+        ids = self._arrays["id"][index]
+        flipped = draws.coins(self._seed, i, ids) if self._flip else None
+        stains = stain.coefficients(self._seed, i, ids, self._stain) if self._stain else None
+        return _batch(self._arrays, index, self._raw, flipped, stains)
 
 
 def _part(batch_size: int, shard: tuple[int, int]) -> slice:
@@ -153,10 +166,11 @@ def _part(batch_size: int, shard: tuple[int, int]) -> slice:
 
 
 def _batch(
-    arrays: dict[str, np.ndarray], index: np.ndarray, raw: bool, flipped=None
+    arrays: dict[str, np.ndarray], index: np.ndarray, raw: bool, flipped=None, stains=None
 ) -> dict[str, np.ndarray]:
-    """The rows of a batch, gathered in one go per array; `flipped` bool [b] or None."""
+    """The rows of a batch, gathered in one go per array; `flipped` bool [b], `stains` two [b, 2], or None."""
     image = _flip(_rows(arrays["image"], index), flipped)
+    image = image if stains is None else stain.change(image, *stains)
     batch = {
         "image": image if raw else ranges.to_float(image),
         "label": arrays["label"][index],

@@ -45,7 +45,7 @@ class DataOptions:
     slice_step: int = 4  # brats, ixi: every so many-th slice of those; neighbours are nearly the same image
     brain_fraction: float = 0.1  # brats, ixi: least share of a slice that is brain
     percentiles: tuple[float, ...] = (0.5, 99.5)  # brats, ixi: of the brain's intensities, black and white
-    stain: float = 0.0  # tissue: deviation of the random change of training images' stains; 0: none
+    stain: float = 0.0  # tissue: training images' stains change at random by up to this share; 0: none
     num_images: int = 10_000  # drawn datasets: images in all splits together
     seed: int = 0  # drawn datasets: another seed is another population
 
@@ -63,6 +63,10 @@ class DataOptions:
         for key, least in (("image_size", 1), ("num_images", 1), ("seed", 0)):
             if getattr(self, key) < least:
                 raise UserError(f"data.{key}={getattr(self, key)} must be at least {least}.")
+        if not 0 <= self.stain < 1:
+            raise UserError(f"data.stain={self.stain} is a share of the stain: use 0 (none) to below 1, such as 0.1.")
+        if self.stain and self.channels != 3:
+            raise UserError(f"data.stain={self.stain} needs colour: set data.channels=3, or data.stain=0.")
         for key in ("classes", "attributes"):
             if isinstance(getattr(self, key), str):
                 raise UserError(f"data.{key} is a tuple of names: write ({getattr(self, key)!r},).")
