@@ -76,7 +76,7 @@ TABLE = (
     Factor("infiltrate_y", "uniform", -0.3, 0.3, "the same, down"),
     # The cut.
     Factor("edge", "bernoulli", 0.15, 0, "1 if the tissue ends within the image"),
-    Factor("edge_angle", "uniform", 0, TURN, "direction of the empty side [rad]"),
+    Factor("edge_angle", "uniform", 0, TURN, "direction of the empty side [rad]; with tumour, of its half away from it"),
     Factor("edge_depth", "uniform", 0.25, 0.45, "distance of the edge from the centre, share of the field"),
     # The stain.
     Factor("haematoxylin", "normal", 0.68, 0.09, "optical density of a normal nucleus"),

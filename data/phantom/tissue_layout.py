@@ -83,7 +83,9 @@ class Layout:
     def tissue(self, x, y):
         """Distance inside the tissue, um."""
         f = self.f
-        along = x * np.cos(f["edge_angle"]) + y * np.sin(f["edge_angle"])
+        opposite = f["lesion_angle"] + 0.5 * (f["edge_angle"] + 0.5 * TURN)  # tumour keeps its side
+        angle = np.where(f["lesion"] > 0, opposite, f["edge_angle"])
+        along = x * np.cos(angle) + y * np.sin(angle)
         inside = f["edge_depth"] * f["field"] - along + 2.0 * self._wobble(y, x)
         return np.where(f["edge"] > 0, inside, -AWAY)
 
