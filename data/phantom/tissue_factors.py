@@ -1,8 +1,8 @@
 """Every factor of the tissue phantom, with its distribution, and how some depend on others.
 
 Lengths are in micrometres (um), densities in nuclei per 1,000 um^2, stain in optical density (base 10).
-Coordinates: the centre of the image is the origin, x to the right, y down. Ranges follow histology texts and
-what sections of 3-5 um show at 20x to 40x; nothing was fitted to a data set.
+Coordinates: the centre of the image is the origin, x to the right, y down. Ranges were set by hand, to sizes that
+are common in sections of 3-5 um under 20x to 40x; none was fitted to a data set.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ TABLE = (
     Factor("gland_height", "uniform", 10, 15, "height of the epithelium [um]; cuboidal to columnar"),
     Factor("gland_oval", "uniform", 0.0, 0.2, "relative amplitude of the outline's second harmonic"),
     Factor("gland_fold", "uniform", 0.0, 0.07, "relative amplitude of the third and fifth"),
-    Factor("gland_x", "normal", 0.0, 0.10, "centre of the first gland, share of the field"),
+    Factor("gland_x", "normal", 0.0, 0.10, "centre of the first gland, share of the field; tumour pushes it aside"),
     Factor("gland_y", "normal", 0.0, 0.10, "the same, down"),
     Factor("secretion", "uniform", 0.0, 0.2, "eosin in the lumen, relative to collagen"),
     Factor("mucin", "uniform", 0.0, 0.8, "share of the cells' apical part that does not stain"),
@@ -48,7 +48,7 @@ TABLE = (
     Factor("epithelial_spacing", "uniform", 1.15, 1.6, "between nuclei along the ring, in their widths"),
     # Tumour.
     Factor("lesion_angle", "uniform", 0, TURN, "direction in which it lies [rad]"),
-    Factor("lesion_depth", "uniform", -0.10, 0.60, "its front beyond the image's centre, share of the field"),
+    Factor("lesion_depth", "uniform", 0.0, 0.60, "its front beyond the image's centre, share of the field"),
     Factor("lesion_curve", "uniform", 0.35, 1.5, "distance of its centre, share of the field; small is round"),
     Factor("lesion_wobble", "uniform", 0.5, 3.0, "amplitude of its outline [um]"),
     Factor("retraction", "uniform", -1.5, 2.5, "cleft around it [um]; below 0 none"),
@@ -76,7 +76,7 @@ TABLE = (
     Factor("infiltrate_y", "uniform", -0.3, 0.3, "the same, down"),
     # The cut.
     Factor("edge", "bernoulli", 0.15, 0, "1 if the tissue ends within the image"),
-    Factor("edge_angle", "uniform", 0, TURN, "direction of the empty side [rad]; with tumour, of its half away from it"),
+    Factor("edge_angle", "uniform", 0, TURN, "direction of the empty side [rad]; tumour: either of two"),
     Factor("edge_depth", "uniform", 0.25, 0.45, "distance of the edge from the centre, share of the field"),
     # The stain.
     Factor("haematoxylin", "normal", 0.68, 0.09, "optical density of a normal nucleus"),

@@ -26,12 +26,6 @@ class Gland:
     present: np.ndarray  # bool
     waves: tuple  # (amplitude relative to the radius, phase in rad) of its harmonics 2, 3 and 5
 
-    def polar(self, x, y):
-        """Distance from the centre in um, and the outline's radius in that direction."""
-        dx, dy = x - self.x, y - self.y
-        r = np.sqrt(dx * dx + dy * dy) + 1e-3
-        return r, self.outline((dx + 1j * dy) / r)
-
     def outline(self, turn):
         """Radius of the outline in um in the direction of the complex number `turn`, of modulus 1."""
         square = turn * turn
@@ -42,8 +36,9 @@ class Gland:
 
     def inside(self, x, y):
         """Distance to the outline along the ray from the centre, um."""
-        r, outline = self.polar(x, y)
-        return np.where(self.present, outline - r, AWAY)
+        dx, dy = x - self.x, y - self.y
+        r = np.sqrt(dx * dx + dy * dy) + 1e-3
+        return np.where(self.present, self.outline((dx + 1j * dy) / r) - r, AWAY)
 
 
 @dataclass
@@ -83,8 +78,8 @@ class Layout:
     def tissue(self, x, y):
         """Distance inside the tissue, um."""
         f = self.f
-        opposite = f["lesion_angle"] + 0.5 * (f["edge_angle"] + 0.5 * TURN)  # tumour keeps its side
-        angle = np.where(f["lesion"] > 0, opposite, f["edge_angle"])
+        aside = f["lesion_angle"] + 0.25 * TURN + 0.5 * TURN * (f["edge_angle"] > 0.5 * TURN)
+        angle = np.where(f["lesion"] > 0, aside, f["edge_angle"])  # tumour and glands keep their sides
         along = x * np.cos(angle) + y * np.sin(angle)
         inside = f["edge_depth"] * f["field"] - along + 2.0 * self._wobble(y, x)
         return np.where(f["edge"] > 0, inside, -AWAY)
@@ -105,7 +100,9 @@ def _waves(f, draw):
 
 
 def _first(f, draw):
-    x, y = f["gland_x"] * f["field"], f["gland_y"] * f["field"]
+    aside = 0.18 * f["lesion"]  # from the tumour, which would else be hidden where both are small
+    x = (f["gland_x"] - aside * np.cos(f["lesion_angle"])) * f["field"]
+    y = (f["gland_y"] - aside * np.sin(f["lesion_angle"])) * f["field"]
     return Gland(x, y, f["gland_radius"], f["gland"] > 0, _waves(f, draw))
 
 

@@ -4,9 +4,9 @@ import numpy as np
 
 from data.phantom.raster import gaussian_matrix
 
-# Optical density of a stain in red, green and blue. Ruifrok & Johnston, Anal Quant Cytol Histol 23 (2001):
+# Optical density of a stain in red, green and blue. Ruifrok & Johnston, Anal Quant Cytol Histol 23 (2001), 291-299:
 RUIFROK = np.float32([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])  # haematoxylin, eosin
-# and the reference of Macenko et al., "A method for normalizing histology slides", ISBI 2009, as their code has it:
+# and the reference that M. Veta's code has for the method of Macenko et al., ISBI 2009, 1107-1110:
 MACENKO = np.float32([[0.5626, 0.7201, 0.4062], [0.2159, 0.8012, 0.5581]])
 
 
