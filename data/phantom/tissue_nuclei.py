@@ -53,6 +53,7 @@ class Cells:
     """The random numbers of candidates for one kind of nucleus, each [n, 1, k]."""
 
     u: np.ndarray  # uniform [NUMBERS, n, 1, k]
+    layout: Layout
 
     @property
     def normal(self):
@@ -60,8 +61,9 @@ class Cells:
         return np.float32(6**0.5) * (self.u[4] + self.u[5] - 1)
 
     def nuclei(self, there, x, y, angle, radius, ratio, **looks):
-        """Those that are `there`, of mean `radius` and ratio of axes `ratio`; `looks` fill the other columns."""
+        """Those that are `there` and fit into the tissue, of this radius and ratio of axes; `looks`: other columns."""
         length, width = radius * np.sqrt(ratio), radius / np.sqrt(ratio)
+        there = there & (self.layout.tissue(x, y) > length)
         looks["dark"] = looks["dark"] * (1 + 0.3 * (self.u[8] - 0.5))
         given = {"x": x, "y": y, "angle": angle, "length": length, "width": width, "phase": TURN * self.u[7]}
         columns = {k: np.broadcast_to(np.float32(v), there.shape)[there] for k, v in (given | looks).items()}
@@ -71,20 +73,20 @@ class Cells:
 def place(f, layout: Layout, uniform):
     """All nuclei of a batch; uniform: [n, DRAWS]. Adds the derived factors to `f`."""
     draws = uniform.reshape(len(uniform), NUMBERS, 1, -1).swapaxes(0, 1)
-    cells = [Cells(u) for u in np.split(draws, np.cumsum(COUNTS)[:-1], axis=3)]
+    cells = [Cells(u, layout) for u in np.split(draws, np.cumsum(COUNTS)[:-1], axis=3)]
     kinds = (_epithelium, _tumour, _fibroblasts, _lymphocytes)
-    parts = [kind(f, layout, c) for kind, c in zip(kinds, cells, strict=True)]
+    parts = [kind(f, c) for kind, c in zip(kinds, cells, strict=True)]
     nuclei = Nuclei(*(np.concatenate([getattr(p, k.name) for p in parts]) for k in fields(Nuclei)))
     _measure(f, nuclei)
     return nuclei
 
 
-def _epithelium(f, layout, cells):
+def _epithelium(f, cells):
     """Rings in the basal half of the glands' cells, upright."""
     apart = 1.7 * f["epithelial_radius"] * f["epithelial_spacing"]
-    parts = [_ring(f, g, u, apart) for g, u in zip(layout.glands, np.split(cells.u, GLANDS, axis=3), strict=True)]
+    places = zip(cells.layout.glands, np.split(cells.u, GLANDS, axis=3), strict=True)
+    parts = [_ring(f, gland, u, apart) for gland, u in places]
     x, y, angle, there = (np.concatenate(p, axis=2) for p in zip(*parts, strict=True))
-    there &= layout.tissue(x, y) > 2
     return cells.nuclei(
         there, x, y, angle, f["epithelial_radius"] * (1 + 0.1 * cells.normal), 1.25 + 0.35 * cells.u[6],
         dark=f["haematoxylin"], pale=0.3, clump=0.2, nucleolus=0.1 * f["haematoxylin"], bent=0.05, apart=apart,
@@ -116,12 +118,11 @@ def _lattice(cells, shape, spacing, jitter=0.5):
     return spacing * x, spacing * y
 
 
-def _tumour(f, layout, cells):
+def _tumour(f, cells):
     """Crowded, large, dark and unlike each other; in no order."""
     apart = 2 * f["tumour_radius"] * f["tumour_spacing"]
     x, y = _lattice(cells, LATTICES[0], apart)
-    inside = np.minimum(layout.lesion(x, y, layout.gland(x, y)), layout.tissue(x, y))
-    there = (inside > 0.8 * f["tumour_radius"]) & _near(f, x, y)
+    there = (cells.layout.lesion(x, y, cells.layout.gland(x, y)) > 0.8 * f["tumour_radius"]) & _near(f, x, y)
     radius = f["tumour_radius"] * np.exp(f["tumour_variation"] * cells.normal)
     dark = f["haematoxylin"] * f["hyperchromasia"]
     return cells.nuclei(
@@ -131,10 +132,10 @@ def _tumour(f, layout, cells):
     )  # fmt: skip
 
 
-def _fibroblasts(f, layout, cells):
+def _fibroblasts(f, cells):
     """Spindles along the collagen."""
     x, y = _lattice(cells, LATTICES[1], _spacing(DENSE_STROMA), jitter=1.0)
-    there = _in_stroma(layout, x, y) & _near(f, x, y) & (cells.u[2] < f["stroma_density"] / DENSE_STROMA)
+    there = _in_stroma(cells.layout, x, y) & _near(f, x, y) & (cells.u[2] < f["stroma_density"] / DENSE_STROMA)
     angle = direction(f, x, y) + 0.5 * (cells.u[3] - 0.5)
     radius = np.sqrt(f["spindle_length"] * f["spindle_width"]) * (1 + 0.15 * cells.normal)
     ratio = f["spindle_length"] / f["spindle_width"] * (0.6 + 0.7 * cells.u[6])
@@ -144,14 +145,14 @@ def _fibroblasts(f, layout, cells):
     )  # fmt: skip
 
 
-def _lymphocytes(f, layout, cells):
+def _lymphocytes(f, cells):
     """Small, round and dark: a few everywhere, many in an infiltrate."""
     densest = DENSE_INFILTRATE + SCATTERED
     x, y = _lattice(cells, LATTICES[2], _spacing(densest), jitter=0.7)
     dx, dy = x - f["infiltrate_x"] * f["field"], y - f["infiltrate_y"] * f["field"]
     cloud = np.exp(-0.5 * (dx * dx + dy * dy) / (f["infiltrate_radius"] * f["field"]) ** 2)
     density = f["scattered"] + f["inflammation"] * f["infiltrate_density"] * cloud
-    there = _in_stroma(layout, x, y) & _near(f, x, y) & (cells.u[2] < density / densest)
+    there = _in_stroma(cells.layout, x, y) & _near(f, x, y) & (cells.u[2] < density / densest)
     return cells.nuclei(
         there, x, y, TURN * cells.u[3], f["lymphocyte_radius"] * (1 + 0.07 * cells.normal), 1 + 0.2 * cells.u[6],
         dark=1.25 * f["haematoxylin"], pale=0.1, clump=0.25, nucleolus=0.0, bent=0.03, apart=0.0,
@@ -160,7 +161,7 @@ def _lymphocytes(f, layout, cells):
 
 def _in_stroma(layout, x, y):
     depth = layout.gland(x, y)
-    return (depth < -2) & (layout.lesion(x, y, depth) < -2) & (layout.tissue(x, y) > 2)
+    return (depth < -2) & (layout.lesion(x, y, depth) < -2)
 
 
 def _near(f, x, y):
