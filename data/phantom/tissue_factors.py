@@ -11,7 +11,7 @@ import numpy as np
 
 CLASSES = ("gland", "lesion", "inflammation")
 TURN = 6.2831853
-DENSE_STROMA, DENSE_INFILTRATE, SCATTERED = 2.4, 14.0, 0.5  # most fibroblasts and lymphocytes, 1/1,000 um^2
+DENSE_STROMA, DENSE_INFILTRATE, SCATTERED = 2.4, 14.0, 0.3  # most fibroblasts and lymphocytes, 1/1,000 um^2
 
 
 @dataclass(frozen=True)

@@ -146,13 +146,14 @@ def _fibroblasts(f, cells):
 
 
 def _lymphocytes(f, cells):
-    """Small, round and dark: a few everywhere, many in an infiltrate."""
+    """Small, round and dark: a few in the stroma, many in an infiltrate, which enters tumour half as dense."""
     densest = DENSE_INFILTRATE + SCATTERED
     x, y = _lattice(cells, LATTICES[2], _spacing(densest), jitter=0.7)
     dx, dy = x - f["infiltrate_x"] * f["field"], y - f["infiltrate_y"] * f["field"]
     cloud = np.exp(-0.5 * (dx * dx + dy * dy) / (f["infiltrate_radius"] * f["field"]) ** 2)
-    density = f["scattered"] + f["inflammation"] * f["infiltrate_density"] * cloud
-    there = _in_stroma(cells.layout, x, y) & _near(f, x, y) & (cells.u[2] < density / densest)
+    stroma = _in_stroma(cells.layout, x, y)
+    density = stroma * f["scattered"] + f["inflammation"] * f["infiltrate_density"] * cloud * (0.5 + 0.5 * stroma)
+    there = (cells.layout.gland(x, y) < -2) & _near(f, x, y) & (cells.u[2] < density / densest)
     return cells.nuclei(
         there, x, y, TURN * cells.u[3], f["lymphocyte_radius"] * (1 + 0.07 * cells.normal), 1 + 0.2 * cells.u[6],
         dark=1.25 * f["haematoxylin"], pale=0.1, clump=0.25, nucleolus=0.0, bent=0.03, apart=0.0,

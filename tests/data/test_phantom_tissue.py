@@ -142,13 +142,14 @@ def test_nuclei_of_a_tumour_are_larger_on_the_mask():
     assert 60 < np.median(areas[True])  # um^2: a disc of 4.4 um
 
 
-def test_inflammation_is_many_lymphocytes():
-    draws, f = draws_and_factors(20, gland=0, lesion=0, edge=0, inflammation=0)
-    _, g = draws_and_factors(20, gland=0, lesion=0, edge=0, inflammation=1)
+@pytest.mark.parametrize("lesion", [0, 1])
+def test_inflammation_is_many_lymphocytes(lesion):
+    draws, f = draws_and_factors(20, gland=0, lesion=lesion, lesion_depth=0.6, edge=0, inflammation=0)
+    _, g = draws_and_factors(20, gland=0, lesion=lesion, lesion_depth=0.6, edge=0, inflammation=1)
     for factors in (f, g):
         tissue.stain(factors, draws)
-    assert (g["nuclei"] >= f["nuclei"] + 10).all()
-    assert np.median(g["nuclear_radius"]) < 3.1
+    assert (g["nuclei"] >= f["nuclei"] + 8).all()  # in tumour too, which may fill the image
+    assert np.median(g["nuclear_radius"]) < np.median(f["nuclear_radius"])  # and they are small
 
 
 def test_a_lumen_is_pale_and_ringed_by_nuclei():
