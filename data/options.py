@@ -64,7 +64,7 @@ class DataOptions:
             if getattr(self, key) < least:
                 raise UserError(f"data.{key}={getattr(self, key)} must be at least {least}.")
         if not 0 <= self.stain < 1:
-            raise UserError(f"data.stain={self.stain} is a share of the stain: use 0 (none) to below 1, such as 0.1.")
+            raise UserError(f"data.stain={self.stain} is a share of the stain: use 0 (none) to below 1, such as 0.05.")
         if self.stain and self.channels != 3:
             raise UserError(f"data.stain={self.stain} needs colour: set data.channels=3, or data.stain=0.")
         for key in ("classes", "attributes"):

@@ -3,6 +3,7 @@
 The amount x of each stain becomes alpha x + beta, as on slides of another day or another laboratory. Haematoxylin and
 eosin are told apart by colour deconvolution (Ruifrok & Johnston 2001); what is neither stays as it is. The papers
 change that remainder too, and measure amounts in other units: their deviations are not those of here.
+On the tissue phantom 0.05 is mild and 0.1 marked; 0.2 gives some images colours that no stain has.
 """
 
 import functools
