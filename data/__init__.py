@@ -33,4 +33,4 @@ def load(options: DataOptions, *, progress: bool = True):
     from data.dataset import Dataset
     from data.prepare import prepared
 
-    return Dataset(prepared(options, progress), flip=options.flip, balance=options.balance)
+    return Dataset(prepared(options, progress), options.flip, options.balance, options.stain)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import draws, ranges
+from data import draws, ranges, stain
 from data.errors import UserError
 from data.info import Info
 from data.label_means import LabelMeans, label_means
@@ -26,10 +26,10 @@ class Dataset:
     index for good.
     """
 
-    def __init__(self, folder: Path, flip: bool = False, balance: bool = False):
-        """folder: what data.prepare.prepared returned; flip, balance: of training batches, see data/options.py."""
+    def __init__(self, folder: Path, flip: bool = False, balance: bool = False, stain: float = 0.0):
+        """folder: what data.prepare.prepared returned; the others are of training batches, see data/options.py."""
         self.info = Info.from_dict(json.loads((folder / "info.json").read_text()))
-        self._folder, self._flip, self._balance, self._open = folder, flip, balance, {}
+        self._folder, self._flip, self._balance, self._stain, self._open = folder, flip, balance, stain, {}
 
     def arrays(self, split: str) -> dict[str, np.ndarray]:
         """The stored arrays, memory-mapped, in the order of `epoch`.
@@ -76,7 +76,7 @@ class Dataset:
         Args:
             split: "train", "val" or "test".
             batch_size: of all hosts together.
-            seed: of the order (and of the flips); every epoch has an order of its own.
+            seed: of the order (and of flips and stains); every epoch has an order of its own.
             shuffle: False: the stored order, over and over.
             shard: (index, count) of this host; it gets its consecutive part of each batch.
             raw: leave `image` as stored, for data.ranges.to_float on the device.
@@ -92,7 +92,8 @@ class Dataset:
         arrays, part = self.arrays(split), _part(batch_size, shard)
         training = split == "train"
         orders = self._orders(arrays, seed, training) if shuffle else None
-        return grain.MapDataset.source(_Stream(arrays, batch_size, part, seed, orders, training and self._flip, raw))
+        changes = (self._flip, self._stain) if training else (False, 0.0)
+        return grain.MapDataset.source(_Stream(arrays, batch_size, part, seed, orders, *changes, raw))
 
     def _orders(self, arrays: dict, seed: int, training: bool):
         if training and "member" in arrays:
@@ -105,7 +106,7 @@ class Dataset:
     def epoch(
         self, split: str, batch_size: int, shard=(0, 1), raw: bool = False, limit: int = 0
     ) -> Iterator[dict]:
-        """Every image once, in the stored order, never flipped; or `limit` of them, evenly spaced.
+        """Every image once, in the stored order, never flipped or stained anew; or `limit` of them, evenly spaced.
 
         The last batch is filled up with copies of its last example, whose weight is 0 and id -1.
         Arguments and errors as in `batches`.
@@ -138,10 +139,10 @@ class _Stream:
     """
 
     def __init__(
-        self, arrays: dict, batch_size: int, part: slice, seed: int, orders, flip: bool, raw: bool
+        self, arrays: dict, batch_size: int, part: slice, seed: int, orders, flip: bool, stain: float, raw: bool
     ):
         self._arrays, self._batch_size, self._part, self._raw = arrays, batch_size, part, raw
-        self._seed, self._orders, self._flip = seed, orders, flip
+        self._seed, self._orders, self._flip, self._stain = seed, orders, flip, stain
 
     def __len__(self) -> int:
         return sys.maxsize // self._batch_size
@@ -152,8 +153,10 @@ class _Stream:
             index = self._orders.at(positions)
         else:
             index = positions % len(self._arrays["id"])
-        flipped = draws.coins(self._seed, i, self._arrays["id"][index]) if self._flip else None
-        return _batch(self._arrays, index, self._raw, flipped)
+        ids = self._arrays["id"][index]
+        flipped = draws.coins(self._seed, i, ids) if self._flip else None
+        stains = stain.coefficients(self._seed, i, ids, self._stain) if self._stain else None
+        return _batch(self._arrays, index, self._raw, flipped, stains)
 
 
 def _part(batch_size: int, shard: tuple[int, int]) -> slice:
@@ -167,10 +170,11 @@ def _part(batch_size: int, shard: tuple[int, int]) -> slice:
 
 
 def _batch(
-    arrays: dict[str, np.ndarray], index: np.ndarray, raw: bool, flipped=None
+    arrays: dict[str, np.ndarray], index: np.ndarray, raw: bool, flipped=None, stains=None
 ) -> dict[str, np.ndarray]:
-    """The rows of a batch, gathered in one go per array; `flipped` bool [b] or None."""
+    """The rows of a batch, gathered in one go per array; `flipped` bool [b], `stains` two [b, 2], or None."""
     image = _flip(_rows(arrays["image"], index), flipped)
+    image = image if stains is None else stain.change(image, *stains)
     batch = {
         "image": image if raw else ranges.to_float(image),
         "label": arrays["label"][index],

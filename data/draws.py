@@ -28,6 +28,12 @@ def coins(seed: int, step: int, ids: np.ndarray) -> np.ndarray:
     return (scramble(mix(seed, step), ids) >> np.uint64(63)).astype(bool)
 
 
+def uniforms(seed: int, step: int, ids: np.ndarray, count: int) -> np.ndarray:
+    """`count` numbers in [0, 1) for each id, float64 [b, count], each row a function of (seed, step, id)."""
+    counters = ids.astype(np.int64)[:, None] * count + np.arange(count)
+    return (scramble(mix(seed, step, count), counters) >> np.uint64(11)) / 2.0**53
+
+
 class Orders:
     """Endless shuffling: positions 0 to n - 1 are epoch 0, the next n epoch 1; each has its own order."""
 

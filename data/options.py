@@ -48,7 +48,7 @@ class DataOptions:
     near_duplicates: int = 40  # folder: bits (of 256) in which hashes of images kept in one split differ; -1: off
     fraction: float = 1.0  # share of the training patients (images, where none is named); a smaller is part of a larger
     balance: bool = False  # training batches show each class equally often, images without a finding as one more
-    stain: float = 0.0  # tissue: deviation of the random change of training images' stains; 0: none
+    stain: float = 0.0  # tissue: training images' stains change at random by up to this share; 0: none
     mix: tuple[str, ...] = ()  # mix: its members, "NAME@DIR=SHARE" or "NAME[option=value,...]@DIR=SHARE" each
     num_images: int = 10_000  # drawn datasets: images in all splits together
     seed: int = 0  # drawn datasets: another seed is another population
@@ -67,6 +67,10 @@ class DataOptions:
         for key, least in (("image_size", 1), ("num_images", 1), ("seed", 0)):
             if getattr(self, key) < least:
                 raise UserError(f"data.{key}={getattr(self, key)} must be at least {least}.")
+        if not 0 <= self.stain < 1:
+            raise UserError(f"data.stain={self.stain} is a share of the stain: use 0 (none) to below 1, such as 0.05.")
+        if self.stain and self.channels != 3:
+            raise UserError(f"data.stain={self.stain} needs colour: set data.channels=3, or data.stain=0.")
         for key in ("classes", "attributes", "mix", "modalities"):
             if isinstance(getattr(self, key), str):
                 raise UserError(f"data.{key} is a tuple of names: write ({getattr(self, key)!r},).")
