@@ -30,6 +30,7 @@ READ = {
 }  # datasets that are read: module of data/builders and class
 _FORMAT = 1  # raise it when records or arrays change their meaning: old caches are then prepared anew
 _RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options the records depend on
+_RECORDS_OF = {"dicom": ("labels", "window")}  # and of one dataset alone
 _DRAWN = ("image_size", "bits", "num_images", "seed")  # and those of what is drawn, at its size
 _ARRAYS = ("image_size", "channels", "bits", "window", "resize", "classes", "attributes", "view", "uncertain")
 
@@ -65,7 +66,7 @@ def kind(name: str) -> str:
 
 def _keys(options: DataOptions) -> tuple[str, str]:
     """Keys of the records and of the arrays: source files and every option that each depends on."""
-    names = _RECORDS
+    names = _RECORDS + _RECORDS_OF.get(options.name, ())
     if options.name in DRAWN:
         folder, module = Path(__file__).parent / "phantom", DRAWN[options.name]
         sources = [cache.contents(folder, (f"{module}.py", f"{module}_*.py", "raster.py"))]  # its source is code
@@ -78,11 +79,11 @@ def _keys(options: DataOptions) -> tuple[str, str]:
 
 
 def _paths(options: DataOptions) -> list[Path]:
-    """Folder or file of the source, and of masks that may lie elsewhere."""
+    """Folder or file of the source, and of masks and labels that may lie elsewhere."""
     if not options.dir:
         return []
     origin = Path(options.dir).expanduser()
-    return [origin, origin / Path(options.masks).expanduser()] if options.masks else [origin]
+    return [origin, *(origin / Path(one).expanduser() for one in (options.masks, options.labels) if one)]
 
 
 def _prepare(options: DataOptions, records: Path, arrays: Path, key: str, show: bool) -> None:
