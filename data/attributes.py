@@ -30,7 +30,7 @@ def encode(name: str, text: str) -> float:
     text = text.strip().lower()
     if name != "age":
         return _CODES[name].get(text, UNKNOWN)
-    years = re.fullmatch(r"(\d+)(\.\d*)?y?", text)  # ChestX-ray14's first table writes 058Y
+    years = re.fullmatch(r"(\d+(?:\.\d*)?)y?", text)  # ChestX-ray14's first table writes 058Y
     age = float(years[1]) if years else -1
     return age / 100 if 0 <= age <= _OLDEST else UNKNOWN
 

@@ -52,7 +52,7 @@ def write_arrays(records: Path, options: DataOptions, key: str, folder: Path, ad
                 writer.append(kept, moments if split == "train" else None)
         sizes[split], patients[split] = writer.rows, writer.patients
     check_sizes(sizes, skipped, options)
-    moments.warn_if_dark(options)
+    moments.warn_if_narrow(options)
     info = _info(source, options, view, moments, sizes, patients, skipped, key)
     (folder / "info.json").write_text(json.dumps(info.to_dict(), indent=1))
     return info

@@ -32,7 +32,7 @@ MIX = "mix"  # several of them, see data/mix.py
 _FORMAT = 2  # raise it when records or arrays change their meaning: old caches are then prepared anew
 _RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options the records depend on
 _DRAWN = ("image_size", "bits", "num_images", "seed")  # and those of what is drawn, at its size
-_RECORDS_OF = {"folder": ("near_duplicates",)}  # and those of one kind of dataset
+_RECORDS_OF = {"folder": ("near_duplicates",), "dicom": ("labels", "window")}  # and those of one kind of dataset
 _ARRAYS = ("image_size", "channels", "bits", "window", "resize", "classes", "attributes", "view", "uncertain",
            "fraction")  # fmt: skip
 
@@ -98,11 +98,11 @@ def _keys(options: DataOptions) -> tuple[str, str]:
 
 
 def _paths(options: DataOptions) -> list[Path]:
-    """Folder or file of the source, and of masks that may lie elsewhere."""
+    """Folder or file of the source, and of masks and labels that may lie elsewhere."""
     if not options.dir:
         return []
     origin = Path(options.dir).expanduser()
-    return [origin, origin / Path(options.masks).expanduser()] if options.masks else [origin]
+    return [origin, *(origin / Path(one).expanduser() for one in (options.masks, options.labels) if one)]
 
 
 def _prepare(options: DataOptions, records: Path, arrays: Path, key: str, show: bool) -> None:
