@@ -11,16 +11,16 @@ LATERAL = np.array([  # the lateral ventricle's axis: x, y, z and radius
     (14.5, 33, 4, 3.0), (8.5, 20, 12, 4.6), (6.5, 6, 19, 4.4), (11.5, -16, 23, 4.6), (23.5, -38, 14, 6.2),
     (24.0, -60, 7, 2.4),
 ], np.float32)  # fmt: skip
-NUCLEI = {  # centre x, y, z, half-axes and shear dx/dy of the axis in the slice
-    "caudate": (14.5, 15, 6, 4.8, 10, 11, 0.25),
-    "putamen": (25.5, 2, 3, 5.2, 17, 11, -0.33),
-    "thalamus": (11.0, -18, 7, 8.0, 14.5, 11, -0.40),
-    "pallidum": (19.0, -3, 0, 4.2, 9, 8, -0.33),
+NUCLEI = {  # centre x, y, z, half-axes, shear dx/dy of the axis in the slice, share of gray matter
+    "caudate": (14.5, 15, 6, 4.8, 10, 11, 0.25, 1.0),
+    "putamen": (25.5, 2, 3, 5.2, 17, 11, -0.33, 0.95),
+    "thalamus": (11.0, -18, 7, 8.0, 14.5, 11, -0.40, 0.7),
+    "pallidum": (19.0, -3, 0, 4.2, 9, 8, -0.33, 0.9),
 }
 
 
 def lateral_ventricles(f, g, x, y):
-    """Distance [mm] inside the lateral ventricles, [n, h, w], negative outside; a septum parts them."""
+    """Distance [mm] inside the lateral ventricles, [k], negative outside; a septum parts them."""
     ax, size = np.abs(x), f["ventricle_size"] * (1 + f["ventricle_side"] * np.sign(x))
     inside = np.float32(-99)
     for start, end in zip(LATERAL[:-1], LATERAL[1:], strict=True):
@@ -45,18 +45,19 @@ def third_ventricle(f, g, x, y):
 
 def cistern(f, g, x, y):
     """Distance [mm] inside the fluid behind the thalami, below the splenium."""
-    return 3.0 + 2.5 * f["atrophy"] - np.sqrt((0.55 * x) ** 2 + (y + 36 - 0.03 * x * x) ** 2 + np.maximum(g.z - 3, 0) ** 2)
+    back = y + 36 - 0.03 * x * x
+    return 3.0 + 2.5 * f["atrophy"] ** 2 - np.sqrt((0.55 * x) ** 2 + back**2 + np.maximum(g.z - 3, 0) ** 2)
 
 
 def nucleus(g, x, y, name):
-    """Coverage [n, h, w] of a pair of nuclei of NUCLEI."""
-    cx, cy, cz, rx, ry, rz, shear = NUCLEI[name]
-    dy = y - cy
-    q = np.sqrt(((np.abs(x) - cx - shear * dy) / rx) ** 2 + (dy / ry) ** 2 + ((g.z - cz) / rz) ** 2)
-    return coverage((1 - q) * rx, g.pixel + 0.8)  # capsules run through their borders: soft edges
+    """Share [k] of each pixel that a pair of nuclei of NUCLEI fills."""
+    cx, cy, cz, rx, ry, rz, shear, gray = NUCLEI[name]
+    dx, dy, dz = np.abs(x) - cx - shear * (y - cy), (y - cy) / ry, (g.z - cz) / rz
+    q = np.sqrt(dx * dx / rx**2 + dy * dy + dz * dz)
+    return gray * coverage((1 - q) * rx, g.pixel + 0.8)  # fibres run through their borders: soft edges
 
 
 def plexus(f, g, x, y):
     """Coverage of the choroid plexus in the atria."""
-    radius = 2.6 - np.sqrt((np.abs(x) - 23) ** 2 + (0.6 * (y + 37)) ** 2 + (0.5 * (g.z - 14)) ** 2)
+    radius = 2.3 - np.sqrt((np.abs(x) - 23) ** 2 + (0.6 * (y + 37)) ** 2 + (0.5 * (g.z - 14)) ** 2)
     return f["plexus"] * coverage(radius, g.pixel)

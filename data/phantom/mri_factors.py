@@ -39,7 +39,7 @@ TABLE = (
     Factor("contrast", "uniform", 0, 3, "0: T1, 1: T2, 2: FLAIR (the whole part of the number drawn)"),
     Factor("tumour", "bernoulli", 0.5, 0, "1 if there is a glioma"),
     # The head and the slice through it.
-    Factor("slice_level", "uniform", 3, 56, "above the commissures [mm]: basal ganglia to centrum semiovale"),
+    Factor("slice_level", "uniform", 2, 50, "above the commissures [mm]: basal ganglia to centrum semiovale"),
     Factor("pitch", "normal", 0.05, 0.10, "rise of the slice toward the front [rad]"),
     Factor("roll", "normal", 0.0, 0.035, "rise of the slice toward the viewer's right [rad]"),
     Factor("head_width", "normal", 1.0, 0.04, "relative to a brain of 134 mm"),
@@ -60,7 +60,7 @@ TABLE = (
     Factor("meander", "uniform", 2.2, 4.2, "standard deviation by which sulci leave straight lines [mm]"),
     Factor("fissure", "normal", 1.0, 0.25, "half-width of the Sylvian fissure [mm], without atrophy"),
     Factor("plexus", "bernoulli", 0.6, 0, "1 if choroid plexus is seen in the atria"),
-    Factor("leukoaraiosis", "uniform", -0.6, 1.0, "periventricular white matter lesions: none below 0, to 1"),
+    Factor("leukoaraiosis", "uniform", -1.2, 1.0, "periventricular white matter lesions: none below 0, to 1"),
     # The tumour.
     Factor("tumour_side", "bernoulli", 0.5, 0, "+1 at the viewer's right, -1 left"),
     Factor("tumour_out", "uniform", 0.30, 0.78, "centre, from the midline to the brain's edge"),
@@ -68,7 +68,7 @@ TABLE = (
     Factor("tumour_radius", "uniform", 7, 22, "mean radius of the solid part [mm]"),
     Factor("tumour_aspect", "uniform", 0.75, 1.3, "its extent front to back over that across"),
     Factor("irregularity", "uniform", 0.08, 0.26, "relative deviation of its outline from an ellipse"),
-    Factor("necrosis_draw", "uniform", -0.4, 0.78, "radius of the necrotic core over the tumour's; below 0: none"),
+    Factor("necrosis_draw", "uniform", -0.4, 0.78, "radius of the necrotic core over the tumour's; below 0.15: none"),
     Factor("rim", "uniform", 2.0, 4.5, "thickness of the tissue that takes up contrast agent [mm]"),
     Factor("agent_draw", "bernoulli", 0.55, 0, "1 if gadolinium was given; in T1 only"),
     Factor("gadolinium", "uniform", 0.2, 0.9, "its concentration in the rim [mmol/l]"),
@@ -80,15 +80,15 @@ TABLE = (
     Factor("te_draw", "uniform", 0, 1, "position within the contrast's range of echo times"),
     Factor("ti_draw", "uniform", 0, 1, "position within the contrast's range of inversion times"),
     Factor("fat_saturated", "bernoulli", 0.25, 0, "1 if fat is suppressed"),
-    Factor("view", "uniform", 100, 128, "half-width of the field of view [mm]; 200-256 mm across"),
+    Factor("view", "uniform", 98, 121, "half-width of the field of view [mm]; 196-242 mm across"),
     Factor("shift_x", "normal", 0.0, 3.0, "centring error [mm]"),
     Factor("shift_y", "normal", 0.0, 3.0, "centring error [mm]"),
     Factor("rotation", "normal", 0.0, 0.06, "in-plane rotation [rad]"),
     Factor("bias", "uniform", 0.0, 0.16, "log sensitivity of the coil, standard deviation over the field"),
     Factor("bias_angle", "uniform", 0, 6.2832, "direction in which it grows [rad]"),
     Factor("bias_bowl", "uniform", -0.8, 1.6, "share that grows outward (surface coils) or inward (3 T)"),
-    Factor("snr", "uniform", 16, 60, "brightest brain tissue over noise in a pixel of 1.75 mm"),
-    Factor("blur", "uniform", 0.45, 0.95, "standard deviation of the in-plane point spread [mm]"),
+    Factor("snr", "uniform", 15, 50, "brightest brain tissue over noise in a pixel of 1.75 mm"),
+    Factor("blur", "uniform", 0.3, 0.8, "standard deviation of the in-plane point spread [mm]"),
     Factor("brightness", "uniform", 0.0, 1.0, "position within the contrast's range of display levels"),
     Factor("black", "uniform", 0.0, 2.0, "display black, in standard deviations of the noise"),
     Factor("gamma", "normal", 1.0, 0.10, "exponent of the display"),
@@ -101,13 +101,14 @@ TABLE = (
     *_spread("fat"),
     *_spread("muscle_tissue"),
     *_spread("marrow_tissue", 0.1, 0.1, 0.2),
-    *_spread("edema_tissue", 0.12, 0.15),
+    *_spread("edema_tissue", 0.08, 0.12),
     *_spread("tumour_tissue", 0.12, 0.15),
     *_spread("necrosis_tissue", 0.12, 0.2),
 )
 DERIVED = (
-    "tr", "te", "ti", "enhancing", "necrosis", "tumour_x", "tumour_y", "ventricle_size", "sigma",
-    "brain_area", "gray_area", "white_area", "ventricle_area", "ventricle_brain_ratio", "tumour_area", "edema_area",
+    "tr", "te", "ti", "sigma", "enhancing", "necrosis", "tumour_x", "tumour_y", "ventricle_size",
+    "brain_area", "gray_matter_area", "white_matter_area", "ventricles_area", "tumour_area", "edema_area",
+    "ventricle_brain_ratio",
 )  # fmt: skip
 NAMES = tuple(f.name for f in TABLE)
 KINDS = np.array([f.kind for f in TABLE])
@@ -116,18 +117,21 @@ B = np.array([f.b for f in TABLE], np.float32)
 
 
 def factors_from(normal, uniform):
-    """Factors of a batch from raw draws.
+    """Factors of one example, {name: float32}, from raw draws.
 
-    normal, uniform: [n, len(TABLE)] standard normal and uniform numbers; a factor uses the one of its kind.
-    Returns {name: float32 [n, 1, 1]}, shaped to broadcast over pixels.
+    normal, uniform: [len(TABLE)] standard normal and uniform numbers; a factor uses the one of its kind.
     """
     clipped = A + B * np.clip(normal, -2.2, 2.2)
     values = np.where(KINDS == "normal", clipped, A + (B - A) * uniform)
-    values = np.where(KINDS == "bernoulli", uniform < A, values).astype(np.float32)
-    f = {name: values[:, i, None, None] for i, name in enumerate(NAMES)}
-    f["contrast"] = np.minimum(np.floor(f["contrast"]), 2)
+    f = dict(zip(NAMES, np.where(KINDS == "bernoulli", uniform < A, values).astype(np.float32), strict=True))
+    return _condition(f)
+
+
+def _condition(f):
+    """Dependencies between factors: contrast agent is given for T1 alone, ventricles widen as the brain shrinks."""
+    f["contrast"] = np.floor(np.minimum(f["contrast"], 2.5))
     f["tumour_side"] = 2 * f["tumour_side"] - 1
-    f["necrosis"] = np.maximum(f["necrosis_draw"], 0) * f["tumour"]
-    f["enhancing"] = f["tumour"] * f["agent_draw"] * (f["contrast"] == 0)
-    f["ventricle_size"] = np.exp(f["ventricle_draw"] + 0.55 * (f["atrophy"] - 0.5))
+    f["necrosis"] = f["tumour"] * np.where(f["necrosis_draw"] > 0.15, f["necrosis_draw"], np.float32(0))
+    f["enhancing"] = f["tumour"] * f["agent_draw"] * np.float32(f["contrast"] == 0)
+    f["ventricle_size"] = np.exp(f["ventricle_draw"] + np.float32(0.55) * (f["atrophy"] - np.float32(0.4)))
     return f

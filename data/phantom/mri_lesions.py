@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.phantom.mri_head import CENTRE_Y, HALF_LENGTH, HALF_WIDTH
+from data.phantom.mri_head import CENTRE_Y, HALF_LENGTH, HALF_WIDTH, section
 from data.phantom.raster import coverage
 
 
 @dataclass
 class Glioma:
-    """Coverage of its parts, each [n, h, w]; all zero without a tumour."""
+    """Coverage of its parts, each [k]; all zero without a tumour."""
 
     edema: np.ndarray
     solid: np.ndarray  # the whole tumour without edema: necrosis and rim lie within
@@ -20,9 +20,9 @@ class Glioma:
 
 def add_centre(f):
     """Adds the tumour's centre, tumour_x and tumour_y [mm], to the factors."""
-    shrink = np.sqrt(1 - np.clip((f["slice_level"] - 8) / 67, 0, 0.97) ** 2.5)
-    f["tumour_y"] = CENTRE_Y + f["tumour_front"] * (HALF_LENGTH * shrink - 12)
-    f["tumour_x"] = f["tumour_side"] * f["tumour_out"] * HALF_WIDTH * shrink * np.sqrt(1 - f["tumour_front"] ** 2)
+    scale = section(f["slice_level"])
+    f["tumour_y"] = CENTRE_Y + f["tumour_front"] * (HALF_LENGTH * scale - 12)
+    f["tumour_x"] = f["tumour_side"] * f["tumour_out"] * HALF_WIDTH * scale * np.sqrt(1 - f["tumour_front"] ** 2)
 
 
 def displaced(f, x, y):
@@ -34,20 +34,26 @@ def displaced(f, x, y):
 
 
 def glioma(f, g, hull, coarse, fine):
-    """The Glioma of each image; coarse, fine: unit-variance random fields that shape its outlines."""
+    """The Glioma at each pixel; coarse, fine: unit-variance random fields that shape its outlines."""
+    if not f["tumour"]:
+        return Glioma(*np.zeros((4, *g.x.shape), np.float32))
     aspect = np.sqrt(f["tumour_aspect"])
-    r = np.hypot((g.x - f["tumour_x"]) * aspect, (g.y - f["tumour_y"]) / aspect)
-    within = f["tumour"] * coverage(hull.depth - 1.0, g.pixel)
-    radius = f["tumour_radius"] * (1 + f["irregularity"] * np.clip(0.75 * coarse + 0.45 * fine, -2, 2))
-    core = radius - r
+    dx, dy = (g.x - f["tumour_x"]) * aspect, (g.y - f["tumour_y"]) / aspect
+    r = np.sqrt(dx * dx + dy * dy)
+    uneven, fine = f["irregularity"] * np.clip(0.75 * coarse + 0.45 * fine, -2, 2), np.clip(fine, -2, 2)
+    core = f["tumour_radius"] * (1 + uneven) - r
+    within = coverage(hull.depth - 1.0, g.pixel)  # the dura stops it
     solid = within * coverage(core, g.pixel)
-    hole = f["necrosis"] * f["tumour_radius"] * (1 + 1.3 * f["irregularity"] * np.clip(fine, -2, 2)) - r
+    hole = f["necrosis"] * f["tumour_radius"] * (1 + 1.3 * f["irregularity"] * fine) - r
     hole = np.minimum(hole, core - 1.5)
-    necrosis = solid * coverage(hole, g.pixel + 1.0) * (f["necrosis"] > 0.15)
-    band = f["rim"] * (1 + 0.35 * np.clip(coarse - fine, -2, 2)) - np.where(f["necrosis"] > 0.15, -hole, core)
-    rim = solid * coverage(np.maximum(band, 2.0 - np.abs(core - 1.5)), g.pixel + 1.0)
+    band = f["rim"] * (1 + 0.35 * fine) + (hole if f["necrosis"] else -core)
     reach = core + f["edema"] * (1 + 0.75 * np.clip(coarse, -1.5, 1.5))
-    return Glioma(within * coverage(reach, g.pixel + 3.0), solid, rim, necrosis)
+    return Glioma(
+        edema=within * coverage(reach, g.pixel + 3.0),
+        solid=solid,
+        rim=solid * coverage(np.maximum(band, 0.5 - core), g.pixel + 1.0),
+        necrosis=solid * coverage(hole, g.pixel + 1.0) * np.float32(f["necrosis"] > 0),
+    )
 
 
 def leukoaraiosis(f, ventricle, coarse):

@@ -10,6 +10,8 @@ Neurosurg Pediatr 2019 and Badve et al., AJNR 38:492, 2017 (T1 and T2 of gliomas
 
 import numpy as np
 
+from data.phantom.mri_factors import CONTRASTS
+
 TISSUES = {  # tissue: (T1 at 1.5 T, T2 at 1.5 T, T1 at 3 T, T2 at 3 T) in ms, density relative to water
     "white": (650, 74, 860, 70, 0.70),
     "gray": (1090, 92, 1350, 88, 0.82),
@@ -23,6 +25,7 @@ TISSUES = {  # tissue: (T1 at 1.5 T, T2 at 1.5 T, T1 at 3 T, T2 at 3 T) in ms, d
     "tumour_tissue": (1450, 125, 1800, 118, 0.86),
     "necrosis_tissue": (2500, 330, 2800, 300, 0.95),
 }
+SILENT = {"bone": np.float32(0), "blood": np.float32(0)}  # T2 below 1 ms; leaves the slice before the echo
 ALIKE = {"ventricles": "csf", "plexus": "gray", "edema": "edema_tissue", "leukoaraiosis": "edema_tissue"}
 SKIN_DENSITY = 0.75  # of muscle: collagen hides part of the water
 RELAXIVITY = (4.1, 3.7)  # l/(mmol s) of gadopentetate at 1.5 and 3 T (Rohrer et al., Invest Radiol 40:715, 2005)
@@ -30,7 +33,7 @@ SATURATED = 0.12  # share of fat's signal that suppression leaves
 # Range of each protocol in ms: TR, TE and TI, at 1.5 T and at 3 T. T1 at 3 T is an inversion recovery (T1-FLAIR), as
 # spin echo contrasts gray and white poorly there. FLAIR's TI is relative to the one that nulls CSF.
 PROTOCOLS = {
-    "T1": (((430, 650), (9, 16), (0, 0)), ((1900, 2300), (8, 14), (750, 880))),
+    "T1": (((430, 650), (9, 16), (0, 0)), ((2000, 2400), (8, 14), (860, 980))),
     "T2": (((3500, 5500), (85, 110), (0, 0)), ((4000, 6500), (80, 105), (0, 0))),
     "FLAIR": (((8000, 10000), (95, 125), (0.97, 1.02)), ((8500, 11000), (90, 120), (0.97, 1.02))),
 }
@@ -54,44 +57,39 @@ def null_time(t1, tr):
 
 def add_timing(f):
     """Adds tr, te and ti [ms] to the factors; ti is 0 for a spin echo."""
-    ranges = np.array([PROTOCOLS[name] for name in PROTOCOLS], np.float32)  # [contrast, field, time, end]
-    chosen = ranges[f["contrast"].astype(int), f["tesla3"].astype(int)]  # [n, 1, 1, time, end]
-    for i, name in enumerate(("tr", "te", "ti")):
-        f[name] = chosen[..., i, 0] + f[f"{name}_draw"] * (chosen[..., i, 1] - chosen[..., i, 0])
-    null = null_time(parameters(f, "csf")[0], f["tr"])
-    f["ti"] = np.where(f["contrast"] == 2, f["ti"] * null, f["ti"]).astype(np.float32)
+    ranges = PROTOCOLS[CONTRASTS[int(f["contrast"])]][int(f["tesla3"])]
+    for name, (low, high) in zip(("tr", "te", "ti"), ranges, strict=True):
+        f[name] = np.float32(low + f[f"{name}_draw"] * (high - low))
+    if f["contrast"] == CONTRASTS.index("FLAIR"):
+        f["ti"] = f["ti"] * np.float32(null_time(parameters(f, "csf")[0], f["tr"]))
 
 
 def parameters(f, tissue):
-    """T1 [ms], T2 [ms] and density of a tissue in these subjects at their field, each [n, 1, 1]."""
-    low_t1, low_t2, high_t1, high_t2, density = TISSUES[tissue]
-    t1 = np.where(f["tesla3"] > 0, np.float32(high_t1), np.float32(low_t1)) * f[f"{tissue}_t1"]
-    t2 = np.where(f["tesla3"] > 0, np.float32(high_t2), np.float32(low_t2)) * f[f"{tissue}_t2"]
-    return t1, t2, np.float32(density) * f[f"{tissue}_pd"]
+    """T1 [ms], T2 [ms] and density of a tissue in this subject at this field."""
+    t1, t2 = TISSUES[tissue][2:4] if f["tesla3"] else TISSUES[tissue][:2]
+    return t1 * f[f"{tissue}_t1"], t2 * f[f"{tissue}_t2"], TISSUES[tissue][4] * f[f"{tissue}_pd"]
 
 
 def signals(f):
-    """{tissue: signed signal [n, 1, 1]} by the subject's sequence, with skin, rim, bone and flowing blood."""
-
-    def measured(t1, t2, density):
-        inverted = inversion_recovery(t1, t2, density, f["tr"], f["te"], f["ti"])
-        return np.where(f["ti"] > 0, inverted, spin_echo(t1, t2, density, f["tr"], f["te"]))
-
-    signal = {tissue: measured(*parameters(f, tissue)) for tissue in TISSUES}
-    for tissue in ("fat", "marrow_tissue"):
-        signal[tissue] = signal[tissue] * np.where(f["fat_saturated"] > 0, np.float32(SATURATED), 1)
+    """{tissue: signed signal} by the subject's sequence, with skin, rim, bone and flowing blood."""
+    signal = {tissue: _measured(f, *parameters(f, tissue)) for tissue in TISSUES}
+    if f["fat_saturated"]:
+        signal |= {tissue: SATURATED * signal[tissue] for tissue in ("fat", "marrow_tissue")}
     signal["skin"] = SKIN_DENSITY * signal["muscle_tissue"]
     t1, t2, density = parameters(f, "tumour_tissue")
-    rate = np.where(f["tesla3"] > 0, RELAXIVITY[1], RELAXIVITY[0]) * f["gadolinium"] * f["enhancing"]  # 1/s
-    signal["rim"] = measured(1 / (1 / t1 + rate / 1000), t2, density)
-    signal |= {name: signal[like] for name, like in ALIKE.items()}
-    signal["bone"] = np.zeros_like(t1)  # T2 below 1 ms: gone before the echo
-    signal["blood"] = np.zeros_like(t1)  # flows out of the slice between pulse and echo
-    return {tissue: value.astype(np.float32) for tissue, value in signal.items()}
+    rate = 1 / t1 + RELAXIVITY[int(f["tesla3"])] * f["enhancing"] * f["gadolinium"] / 1000  # 1/ms
+    signal["rim"] = _measured(f, 1 / rate, t2, density)
+    return signal | {name: signal[like] for name, like in ALIKE.items()} | SILENT
+
+
+def _measured(f, t1, t2, density):
+    if f["ti"] > 0:
+        return np.float32(inversion_recovery(t1, t2, density, f["tr"], f["te"], f["ti"]))
+    return np.float32(spin_echo(t1, t2, density, f["tr"], f["te"]))
 
 
 def reference(f, signal):
-    """What the display is anchored to: signal [n, 1, 1] and its gray level [n, 1, 1]; T1: white, else gray matter."""
-    anchor = np.where(f["contrast"] == 0, signal["white"], signal["gray"])
-    levels = np.array([LEVELS[name] for name in LEVELS], np.float32)[f["contrast"].astype(int)]
-    return anchor, levels[..., 0] + f["brightness"] * (levels[..., 1] - levels[..., 0])
+    """What the display is anchored to: a signal and its gray level; white matter in T1, else gray matter."""
+    low, high = LEVELS[CONTRASTS[int(f["contrast"])]]
+    anchor = signal["white"] if f["contrast"] == 0 else signal["gray"]
+    return abs(anchor), low + f["brightness"] * (high - low)
