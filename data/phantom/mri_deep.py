@@ -8,9 +8,11 @@ import numpy as np
 from data.phantom.raster import coverage
 
 LATERAL = np.array([  # the lateral ventricle's axis: x, y, z and radius
-    (14.5, 33, 4, 3.0), (8.5, 20, 12, 4.6), (6.5, 6, 19, 4.4), (11.5, -16, 23, 4.6), (23.5, -38, 14, 6.2),
-    (24.0, -60, 7, 2.4),
+    (14.5, 33, 3, 2.2), (8.0, 18, 10, 3.9), (7.0, 4, 19, 3.9), (11.5, -16, 24, 4.2), (23.0, -38, 13, 5.6),
+    (24.5, -58, 7, 2.2),
 ], np.float32)  # fmt: skip
+TALL = 0.55  # its width over its height in cross-section: heights are shortened so, and the tube is round
+LATERAL[:, 2] *= TALL
 NUCLEI = {  # centre x, y, z, half-axes, shear dx/dy of the axis in the slice, share of gray matter
     "caudate": (14.5, 15, 6, 4.8, 10, 11, 0.25, 1.0),
     "putamen": (25.5, 2, 3, 5.2, 17, 11, -0.33, 0.95),
@@ -24,7 +26,7 @@ def lateral_ventricles(f, g, x, y):
     ax, size = np.abs(x), f["ventricle_size"] * (1 + f["ventricle_side"] * np.sign(x))
     inside = np.float32(-99)
     for start, end in zip(LATERAL[:-1], LATERAL[1:], strict=True):
-        inside = np.maximum(inside, _tube(ax, y, g.z, start, end, size))
+        inside = np.maximum(inside, _tube(ax, y, TALL * g.z, start, end, size))
     return np.minimum(inside, ax - 0.7)
 
 

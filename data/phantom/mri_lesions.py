@@ -46,7 +46,7 @@ def glioma(f, g, hull, coarse, fine):
     solid = within * coverage(core, g.pixel)
     hole = f["necrosis"] * f["tumour_radius"] * (1 + 1.3 * f["irregularity"] * fine) - r
     hole = np.minimum(hole, core - 1.5)
-    band = f["rim"] * (1 + 0.35 * fine) + (hole if f["necrosis"] else -core)
+    band = f["rim"] * (1 + 0.5 * fine) + (hole if f["necrosis"] else -core)
     reach = core + f["edema"] * (1 + 0.75 * np.clip(coarse, -1.5, 1.5))
     return Glioma(
         edema=within * coverage(reach, g.pixel + 3.0),
@@ -62,5 +62,5 @@ def leukoaraiosis(f, ventricle, coarse):
     ventricle: distance inside the ventricles [mm]. coarse: unit-variance random field.
     """
     load = np.maximum(f["leukoaraiosis"] * (0.3 + 0.7 * f["atrophy"]), 0)
-    band = coverage(1.0 + 9 * load * (1 + 0.7 * coarse) + ventricle, 4.0)
+    band = coverage(1.0 + 4.5 * load * (1 + 0.7 * coarse) + ventricle, 4.0)
     return np.clip(load * 2.5, 0, 1) * 0.9 * band

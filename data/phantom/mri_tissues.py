@@ -1,11 +1,11 @@
 """Signal of each tissue by the equations of spin echo and inversion recovery, from T1, T2 and proton density.
 
-T1, T2 and densities are averages of published values at 1.5 T and 3 T; a subject's own deviate (mri_factors).
+T1, T2 and densities are rounded from published values at 1.5 T and 3 T; a subject's own deviate (mri_factors).
 Sources: Rooney et al., Magn Reson Med 57:308, 2007 (T1 of brain and CSF, 1.5 T); Wansapura et al., J Magn Reson
-Imaging 9:531, 1999 (brain, 3 T); Stanisz et al., Magn Reson Med 54:507, 2005 (T2 of brain); Kwan et al., IEEE Trans
-Med Imaging 18:1085, 1999 (BrainWeb: densities and T2, 1.5 T); Gelman et al., Radiology 210:759, 1999 (iron shortens
-T2 in deep nuclei, 3 T); Gold et al., AJR 183:343, 2004 (fat, marrow, muscle at both fields); de Blank et al., J
-Neurosurg Pediatr 2019 and Badve et al., AJNR 38:492, 2017 (T1 and T2 of gliomas and the brain beside them).
+Imaging 9:531, 1999 (T1 and T2 of brain, 3 T); Stanisz et al., Magn Reson Med 54:507, 2005 (T2 of brain, both);
+Kwan et al., IEEE Trans Med Imaging 18:1085, 1999 (BrainWeb: T2 at 1.5 T, order of the densities); Gelman et al.,
+Radiology 210:759, 1999 (iron shortens T2 in deep nuclei, 3 T); Gold et al., AJR 183:343, 2004 (fat and muscle, both);
+de Blank et al., Pediatr Neurosurg 54:310, 2019 (gliomas and the brain beside them, as ratios to white matter).
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ PROTOCOLS = {
     "T2": (((3500, 5500), (85, 110), (0, 0)), ((4000, 6500), (80, 105), (0, 0))),
     "FLAIR": (((8000, 10000), (95, 125), (0.97, 1.02)), ((8500, 11000), (90, 120), (0.97, 1.02))),
 }
-LEVELS = {"T1": (0.44, 0.78), "T2": (0.34, 0.52), "FLAIR": (0.38, 0.62)}  # display level of white or gray matter
+LEVELS = {"T1": (0.38, 0.72), "T2": (0.28, 0.48), "FLAIR": (0.32, 0.56)}  # display level of white or gray matter
 
 
 def spin_echo(t1, t2, density, tr, te):
