@@ -1,7 +1,7 @@
 """python -m analysis.bench [--config configs/ddpm_cxr.py] [--torch PYTHON] [--out results/bench/NAME.json]
 
-Measures the training step, the samplers, the input pipeline and the first step of a fresh process, prints a table
-and writes JSON. With --torch (a Python that has the extra `bench`), the same network runs in PyTorch as well,
+Measures the training step, the samplers, the input pipeline, the preparation of data and the first step of a fresh
+process, prints a table and writes JSON. With --torch (a Python that has the extra `bench`), the same network runs in PyTorch as well,
 the two taking turns, and the ratio of their rates is printed.
 """
 
@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from analysis.bench_data import bench_input, bench_prepare
 from train.cli import guarded
 
-PARTS = ("step", "samplers", "input", "first_step", "families")
+PARTS = ("step", "samplers", "input", "prepare", "first_step", "families")
 FAMILIES = tuple(f"configs/{n}.py" for n in ("ddpm_cxr", "flow_cxr", "gan_cxr", "vae_cxr", "flow_seg", "unet_seg"))
 SPECS = ("default", "plain32", "plain64", "plain128")
 
@@ -28,8 +29,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     from train.rundir import device_name, git_revision, write_json
 
-    parts = {"step": bench_step, "samplers": bench_samplers, "input": bench_input, "first_step": bench_first_step,
-             "families": bench_families}  # fmt: skip
+    parts = {"step": bench_step, "samplers": bench_samplers, "prepare": bench_prepare,
+             "input": lambda args: bench_input(args, load_config(args.config)),
+             "first_step": bench_first_step, "families": bench_families}  # fmt: skip
     results: dict[str, Any] = {
         "device": device_name(),
         "git": git_revision(),
@@ -64,6 +66,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS)
     parser.add_argument("--torch", default="", help="a Python with PyTorch and diffusers, to compare with")
     parser.add_argument("--specs", nargs="*", default=list(SPECS), choices=SPECS, help="networks compared with PyTorch")
+    parser.add_argument("--images", type=int, default=10_000, help="images whose preparation is measured")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each; the median is quoted")
     parser.add_argument("--out", default="results/bench/bench.json", help="JSON file to write")
     return parser.parse_args(argv)
@@ -158,26 +161,6 @@ def bench_families(args) -> dict[str, Any]:
         rows[config.name] = step | {"batch_size": config.train.batch_size, "samples_per_second": rate}
         jax.clear_caches()
     return rows
-
-
-def bench_input(args) -> dict[str, Any]:
-    """Batches from a prepared array of 10,000 images, alone: no model, no transfer."""
-    from data import DataOptions, load
-
-    config = load_config(args.config)
-    with tempfile.TemporaryDirectory() as cache:
-        start = time.perf_counter()
-        options = config.data.to_dict() | {"cache": cache, "num_images": 2000}
-        dataset = load(DataOptions(**options))
-        prepare = time.perf_counter() - start
-        batches = dataset.batches("train", 128, 0, raw=True)
-        rates = []
-        for repeat in range(args.repeats):
-            start = time.perf_counter()
-            for index in range(repeat * 200, repeat * 200 + 200):
-                batches[index]
-            rates.append(200 * 128 / (time.perf_counter() - start))
-    return {"images_per_second": float(np.median(rates)), "prepare_images_per_second": 2000 / prepare}
 
 
 def bench_first_step(args) -> dict[str, Any]:
