@@ -28,9 +28,11 @@ READ = {
     "pcam": "pcam.Pcam",
     "tfds": "tfds_images.TfdsImages",
 }  # datasets that are read: module of data/builders and class
+_VOLUMES = ("brats", "ixi")  # of those, the ones whose images are cut out of volumes
 _FORMAT = 1  # raise it when records or arrays change their meaning: old caches are then prepared anew
 _RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options the records depend on
 _DRAWN = ("image_size", "bits", "num_images", "seed")  # and those of what is drawn, at its size
+_CUT = ("modalities", "slices", "slice_step", "brain_fraction", "percentiles")  # and of slices cut out of volumes
 _ARRAYS = ("image_size", "channels", "bits", "window", "resize", "classes", "attributes", "view", "uncertain")
 
 
@@ -72,6 +74,7 @@ def _keys(options: DataOptions) -> tuple[str, str]:
         names += _DRAWN
     else:
         sources = [cache.fingerprint(path) for path in _paths(options) if path.exists()]
+        names += _CUT if options.name in _VOLUMES else ()
     values = dataclasses.asdict(options)
     records = cache.digest(_FORMAT, sources, *(values[name] for name in names))
     return records, cache.digest(records, *(values[name] for name in _ARRAYS))
