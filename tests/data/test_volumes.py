@@ -135,6 +135,17 @@ def test_fewer_slices_than_were_counted_are_written_in_any_number_of_shards(tmp_
     assert len(everything(dataset)) == 6 * each
 
 
+def test_progress_reaches_its_end_though_slices_and_subjects_are_left_out(tmp_path):
+    source, done = volumes_of(tmp_path / "b"), []
+    damaged = brats_file(source, "BraTS20_Training_003", "flair")
+    damaged.write_bytes(damaged.read_bytes()[:-2000])
+    options = DataOptions(name="brats", dir=str(source), slices=(0, 1), brain_fraction=0.4, on_error="skip")
+    builder = Brats(options, tmp_path / "records", done.append)
+    most = sum(builder.source.counts.values())
+    builder.prepare()
+    assert sum(done) == most == 6 * 5 > sum(builder.source.counts.values()) and builder.source.skipped == 1
+
+
 def test_the_voxels_of_each_file_are_read_once(tmp_path, monkeypatch):
     loads, reads, load, read = [collections.Counter() for _ in range(2)] + [nibabel.load, nibabel.Nifti1Image.get_fdata]
     monkeypatch.setattr(nibabel, "load", lambda path: loads.update([str(path)]) or load(path))
