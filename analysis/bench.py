@@ -1,8 +1,8 @@
 """python -m analysis.bench [--config configs/ddpm_cxr.py] [--torch PYTHON] [--out results/bench/NAME.json]
 
 Measures the training step, the samplers, the input pipeline, the preparation of data and the first step of a fresh
-process, prints a table and writes JSON. With --torch (a Python that has the extra `bench`), the same network runs in PyTorch as well,
-the two taking turns, and the ratio of their rates is printed.
+process, prints a table and writes JSON. With --torch (a Python that has the extra `bench`), the same network runs in
+PyTorch as well, the two taking turns, and the ratio of their rates is printed.
 """
 
 import argparse

@@ -4,6 +4,7 @@
     lateral   0 = frontal, 1 = lateral
     sex       0 = female, 1 = male
     age       years / 100
+    site      0, 1, 2 = Guy's, Hammersmith Hospital, Institute of Psychiatry (IXI)
 
 -1 is the null: the source does not say. A batch's `attributes` hold all that the source records;
 those named in DataOptions.attributes are appended to the label too.
@@ -20,6 +21,7 @@ _CODES = {
     "view": {"pa": 0.0, "ap": 1.0},
     "lateral": {"frontal": 0.0, "lateral": 1.0},
     "sex": {"f": 0.0, "female": 0.0, "m": 1.0, "male": 1.0},
+    "site": {"guys": 0.0, "hh": 1.0, "iop": 2.0},
 }
 _VIEWS = {"pa": ("view", 0.0), "ap": ("view", 1.0), "frontal": ("lateral", 0.0), "lateral": ("lateral", 1.0)}
 _OLDEST = 120  # years; ChestX-ray14 has ages up to 414, which are slips of the pen

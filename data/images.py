@@ -5,6 +5,7 @@ unless a window is given. Refuses what cannot be a picture of something (constan
 """
 
 import io
+import threading
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -14,6 +15,8 @@ from data.errors import CorruptImage, UserError
 
 MAX_PIXELS = 100_000_000  # refuse more: a few kilobytes can unpack to gigabytes
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+_NPY = b"\x93NUMPY"  # how the bytes of `encode_array` begin
+_PARSING = threading.Lock()  # numpy parses their header with ast, which threads break (CPython issue 106905)
 _WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")  # Pillow's modes above 8 bits
 
 
@@ -36,7 +39,7 @@ def decode(encoded: bytes, name: str, bits: int = 8) -> np.ndarray:
 
 def _read(encoded: bytes, name: str, bits: int) -> np.ndarray:
     try:
-        if encoded[:6] == b"\x93NUMPY":
+        if encoded[:6] == _NPY:
             return _array(encoded)
         if bits == 16 and png16.is_colour16(encoded):
             return png16.decode(encoded, MAX_PIXELS)
@@ -59,8 +62,13 @@ def check(pixels: np.ndarray, name: str) -> np.ndarray:
 
 
 def decode_mask(encoded: bytes, name: str) -> np.ndarray:
-    """A mask as uint8 {0, 1} [h, w]: foreground is what is not zero (a JPEG: above half, for its ringing)."""
+    """A mask as uint8 {0, 1}: foreground is what is not zero (a JPEG: above half, for its ringing).
+
+    [h, w] of a picture, whatever its channels; of an array (`encode_array`) the shape it has, [h, w] or [h, w, m].
+    """
     pixels = _read(encoded, name, bits=8)
+    if encoded[:6] == _NPY:
+        return (pixels > 0).astype(np.uint8)
     threshold = 127 if encoded[:2] == b"\xff\xd8" else 0
     return ((pixels if pixels.ndim == 2 else pixels.max(-1)) > threshold).astype(np.uint8)
 
@@ -90,7 +98,8 @@ def encode_array(pixels: np.ndarray) -> bytes:
 
 def _array(encoded: bytes) -> np.ndarray:
     """What `encode_array` was given."""
-    return np.load(io.BytesIO(encoded), allow_pickle=False)
+    with _PARSING:
+        return np.load(io.BytesIO(encoded), allow_pickle=False)
 
 
 def _check_tiff(image: Image.Image, bits: int) -> None:

@@ -41,7 +41,7 @@ class DataOptions:
     masks: str = ""  # folder: where the masks are, relative to `dir` or absolute; "": `masks/` when there
     labels: str = ""  # dicom: CSV of labels, relative to `dir` or absolute; "": none
     modalities: tuple[str, ...] = ()  # brats, ixi: the volumes that become channels; (): the builder's first
-    slices: tuple[float, ...] = (0.35, 0.65)  # brats, ixi: from where to where along the axis, as fractions
+    slices: tuple[float, ...] = (0.35, 0.65)  # brats, ixi: from where to where, as fractions from the lowest up
     slice_step: int = 4  # brats, ixi: every so many-th slice of those; neighbours are nearly the same image
     brain_fraction: float = 0.1  # brats, ixi: least share of a slice that is brain
     percentiles: tuple[float, ...] = (0.5, 99.5)  # brats, ixi: of the brain's intensities, black and white
@@ -64,7 +64,7 @@ class DataOptions:
         for key, allowed in _CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise UserError(f"data.{key}={getattr(self, key)!r} is not known: use one of {allowed}.")
-        for key, least in (("image_size", 1), ("num_images", 1), ("seed", 0)):
+        for key, least in (("image_size", 1), ("num_images", 1), ("slice_step", 1), ("seed", 0)):
             if getattr(self, key) < least:
                 raise UserError(f"data.{key}={getattr(self, key)} must be at least {least}.")
         if not 0 <= self.stain < 1:
@@ -91,3 +91,18 @@ class DataOptions:
             raise UserError(f"data.near_duplicates={self.near_duplicates} must be from 0 to 256 bits, or -1 for off.")
         if self.window and not (len(self.window) == 2 and self.window[0] < self.window[1]):
             raise UserError(f"data.window={self.window} must be (low, high) with low < high, or ().")
+        self._check_volumes()
+
+    def _check_volumes(self) -> None:
+        """What decides which slices of a volume are taken, and what becomes of them."""
+        for key, top in (("slices", 1), ("percentiles", 100)):
+            ends = getattr(self, key)
+            if len(ends) != 2 or not 0 <= ends[0] < ends[1] <= top:
+                raise UserError(f"data.{key}={ends} must be (low, high) with 0 <= low < high <= {top}.")
+        if not 0 <= self.brain_fraction < 1:
+            raise UserError(f"data.brain_fraction={self.brain_fraction} must be at least 0 and below 1.")
+        if len(self.modalities) > 1 and self.channels != len(self.modalities):
+            raise UserError(
+                f"data.modalities={self.modalities} are {len(self.modalities)} channels: "
+                f"set data.channels={len(self.modalities)}."
+            )

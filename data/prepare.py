@@ -32,7 +32,13 @@ MIX = "mix"  # several of them, see data/mix.py
 _FORMAT = 2  # raise it when records or arrays change their meaning: old caches are then prepared anew
 _RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options the records depend on
 _DRAWN = ("image_size", "bits", "num_images", "seed")  # and those of what is drawn, at its size
-_RECORDS_OF = {"folder": ("near_duplicates",), "dicom": ("labels", "window")}  # and those of one kind of dataset
+_CUT = ("modalities", "slices", "slice_step", "brain_fraction", "percentiles")  # and of slices cut out of volumes
+_RECORDS_OF = {
+    "folder": ("near_duplicates",),
+    "dicom": ("labels", "window"),
+    "brats": _CUT,
+    "ixi": _CUT,
+}  # and those of one kind of dataset
 _ARRAYS = ("image_size", "channels", "bits", "window", "resize", "classes", "attributes", "view", "uncertain",
            "fraction")  # fmt: skip
 

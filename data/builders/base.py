@@ -35,7 +35,7 @@ class Source:
     exclusive: bool  # one class an image
     licence: str
     citation: str
-    counts: dict[str, int]  # images in each split
+    counts: dict[str, int]  # images in each split; at most, until they are read
     image_bytes: int  # about what one record takes
     array_shape: tuple[int, ...] | None = None  # images that are arrays; None: encoded files
     bits: int = 8  # of images that are arrays
@@ -120,7 +120,7 @@ class Records(tfds.core.ShardBasedBuilder, skip_registration=True):
         return (example.read() for example in self.examples if example.split == split)
 
     def prepare(self) -> Path:
-        """Writes all records and source.json; returns their folder."""
+        """Writes all records and source.json, which then has the true counts; returns their folder."""
         quiet = logging.getLogger("absl")
         level = quiet.level
         quiet.setLevel(logging.ERROR)
@@ -131,6 +131,7 @@ class Records(tfds.core.ShardBasedBuilder, skip_registration=True):
         finally:
             quiet.setLevel(level)
         folder = Path(self.data_dir)
+        self.source.counts |= {split: sum(made.shard_lengths) for split, made in self.info.splits.items()}
         self.source.save(folder)
         return folder
 

@@ -1,6 +1,8 @@
 import io
 import struct
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -220,3 +222,26 @@ def test_masks_from_files():
     box[9:23, 11:22] = 255  # off the grid of JPEG's blocks, so that it rings
     np.testing.assert_array_equal(images.decode_mask(encode(box, "JPEG", quality=90), "m"), box > 0)
     assert images.decode_mask(encode(np.zeros((9, 9), np.uint8)), "m").sum() == 0  # an empty mask is a mask
+
+
+def test_masks_of_several_channels_are_decoded_from_arrays():
+    mask = np.random.default_rng(0).integers(0, 2, (5, 4, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(images.decode_mask(images.encode_array(mask), "a"), mask)
+
+
+def test_arrays_are_decoded_one_at_a_time(monkeypatch):
+    """Python's parser, with which numpy reads a header, fails now and then when threads share it."""
+    load, inside, most = np.load, [], []
+
+    def watched(*args, **kwargs):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.001)
+        inside.pop()
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(np, "load", watched)
+    encoded = images.encode_array(picture(0))
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(lambda _: images.decode(encoded, "a"), range(20)))) == 20
+    assert max(most) == 1
