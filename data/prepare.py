@@ -29,6 +29,7 @@ READ = {
     "tfds": "tfds_images.TfdsImages",
 }  # datasets that are read: module of data/builders and class
 MIX = "mix"  # several of them, see data/mix.py
+_DRAWING = ("factors.py", "raster.py")  # what modules of data/phantom share
 _FORMAT = 2  # raise it when records or arrays change their meaning: old caches are then prepared anew
 _RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options the records depend on
 _DRAWN = ("image_size", "bits", "num_images", "seed")  # and those of what is drawn, at its size
@@ -94,7 +95,7 @@ def _keys(options: DataOptions) -> tuple[str, str]:
     names = _RECORDS + _RECORDS_OF.get(kind(options.name), ())
     if options.name in DRAWN:
         folder, module = Path(__file__).parent / "phantom", DRAWN[options.name]
-        sources = [cache.contents(folder, (f"{module}.py", f"{module}_*.py", "raster.py"))]  # its source is code
+        sources = [cache.contents(folder, (f"{module}.py", f"{module}_*.py", *_DRAWING))]  # its source is code
         names += _DRAWN
     else:
         sources = [cache.fingerprint(path) for path in _paths(options) if path.exists()]

@@ -6,29 +6,14 @@ radiology textbooks for adults, quoted beside the factor; ranges of the examinat
 gray levels) and shape parameters without a unit were chosen to resemble the statistics of ChestX-ray14.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from data.phantom.factors import Factor, names, values
 
 CLASSES = ("pneumonia", "pneumothorax", "effusion", "cardiomegaly")
 PREVALENCE = 0.2  # of each finding, independently: 0.8^4 = 41 % are normal
 NORMAL_CTR = (0.36, 0.455)  # PA adults: mean 0.42-0.45, above 0.50 is cardiomegaly (Danzer 1919)
 ENLARGED_CTR = (0.55, 0.66)  # the gap keeps the label readable from a mask of 64 pixels
-
-
-@dataclass(frozen=True)
-class Factor:
-    """One random number a phantom depends on.
-
-    kind: "normal" (a mean, b standard deviation, clipped at 2.2 of them), "uniform" (a to b) or "bernoulli"
-    (probability a of 1).
-    """
-
-    name: str
-    kind: str
-    a: float
-    b: float
-    doc: str
 
 
 TABLE = (
@@ -123,10 +108,7 @@ TABLE = (
 )
 DERIVED = ("cardiothoracic_ratio", "lung_area_left", "lung_area_right", "pneumonia_opacity", "gas_present",
            "effusion_depth", "pneumothorax_gap")
-NAMES = tuple(f.name for f in TABLE)
-KINDS = np.array([f.kind for f in TABLE])
-A = np.array([f.a for f in TABLE], np.float32)
-B = np.array([f.b for f in TABLE], np.float32)
+NAMES = names(TABLE)
 
 
 def factors_from(normal, uniform):
@@ -135,10 +117,8 @@ def factors_from(normal, uniform):
     normal, uniform: [n, len(TABLE)] standard normal and uniform numbers; a factor uses the one of its kind.
     Returns {name: float32 [n, 1, 1]}, shaped to broadcast over pixels.
     """
-    clipped = A + B * np.clip(normal, -2.2, 2.2)
-    values = np.where(KINDS == "normal", clipped, A + (B - A) * uniform)
-    values = np.where(KINDS == "bernoulli", uniform < A, values).astype(np.float32)
-    f = {name: values[:, i, None, None] for i, name in enumerate(NAMES)}
+    drawn = values(TABLE, normal, uniform)
+    f = {name: drawn[:, i, None, None] for i, name in enumerate(NAMES)}
     return _condition(f)
 
 

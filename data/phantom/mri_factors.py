@@ -6,27 +6,12 @@ textbooks and of the MNI space; ranges of the examination and shape parameters w
 beside clinical images.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from data.phantom.factors import Factor, names, values
 
 CONTRASTS = ("T1", "T2", "FLAIR")
 CLASSES = (*CONTRASTS, "tumour")
-
-
-@dataclass(frozen=True)
-class Factor:
-    """One random number a phantom depends on.
-
-    kind: "normal" (a mean, b standard deviation, clipped at 2.2 of them), "uniform" (a to b) or "bernoulli"
-    (probability a of 1).
-    """
-
-    name: str
-    kind: str
-    a: float
-    b: float
-    doc: str
 
 
 def _spread(tissue, t1=0.05, t2=0.05, density=0.02):
@@ -110,10 +95,7 @@ DERIVED = (
     "brain_area", "gray_matter_area", "white_matter_area", "ventricles_area", "tumour_area", "edema_area",
     "ventricle_brain_ratio",
 )  # fmt: skip
-NAMES = tuple(f.name for f in TABLE)
-KINDS = np.array([f.kind for f in TABLE])
-A = np.array([f.a for f in TABLE], np.float32)
-B = np.array([f.b for f in TABLE], np.float32)
+NAMES = names(TABLE)
 
 
 def factors_from(normal, uniform):
@@ -121,9 +103,7 @@ def factors_from(normal, uniform):
 
     normal, uniform: [len(TABLE)] standard normal and uniform numbers; a factor uses the one of its kind.
     """
-    clipped = A + B * np.clip(normal, -2.2, 2.2)
-    values = np.where(KINDS == "normal", clipped, A + (B - A) * uniform)
-    f = dict(zip(NAMES, np.where(KINDS == "bernoulli", uniform < A, values).astype(np.float32), strict=True))
+    f = dict(zip(NAMES, values(TABLE, normal, uniform), strict=True))
     return _condition(f)
 
 

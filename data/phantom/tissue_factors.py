@@ -5,28 +5,12 @@ Coordinates: the centre of the image is the origin, x to the right, y down. Rang
 are common in sections of 3-5 um under 20x to 40x; none was fitted to a data set.
 """
 
-from dataclasses import dataclass
 
-import numpy as np
+from data.phantom.factors import Factor, names, values
 
 CLASSES = ("gland", "lesion", "inflammation")
 TURN = 6.2831853
 DENSE_STROMA, DENSE_INFILTRATE, SCATTERED = 2.4, 14.0, 0.3  # most fibroblasts and lymphocytes, 1/1,000 um^2
-
-
-@dataclass(frozen=True)
-class Factor:
-    """One random number the phantom depends on.
-
-    kind: "normal" (a mean, b standard deviation, clipped at 2.2 of them), "uniform" (a to b) or "bernoulli"
-    (probability a of 1).
-    """
-
-    name: str
-    kind: str
-    a: float
-    b: float
-    doc: str
 
 
 TABLE = (
@@ -93,10 +77,7 @@ TABLE = (
     Factor("noise", "uniform", 0.005, 0.02, "deviation at white; falls with the root of the light"),
 )  # fmt: skip
 DERIVED = ("nuclei", "nuclear_density", "nuclear_radius", "pleomorphism", "nuclear_fraction")
-NAMES = tuple(f.name for f in TABLE)
-KINDS = np.array([f.kind for f in TABLE])
-A = np.array([f.a for f in TABLE], np.float32)
-B = np.array([f.b for f in TABLE], np.float32)
+NAMES = names(TABLE)
 
 
 def factors_from(normal, uniform):
@@ -105,7 +86,5 @@ def factors_from(normal, uniform):
     normal, uniform: [n, len(TABLE)] standard normal and uniform numbers; a factor uses the one of its kind.
     Returns {name: float32 [n, 1, 1]}, shaped to broadcast over pixels; DERIVED are added by tissue_nuclei.
     """
-    clipped = A + B * np.clip(normal, -2.2, 2.2)
-    values = np.where(KINDS == "normal", clipped, A + (B - A) * uniform)
-    values = np.where(KINDS == "bernoulli", uniform < A, values).astype(np.float32)
-    return {name: values[:, i, None, None] for i, name in enumerate(NAMES)}
+    drawn = values(TABLE, normal, uniform)
+    return {name: drawn[:, i, None, None] for i, name in enumerate(NAMES)}

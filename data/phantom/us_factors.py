@@ -5,26 +5,10 @@ dB of backscattered power relative to subcutaneous fat, the reference tissue of 
 of radiology textbooks for adults; ranges without a source were chosen by eye.
 """
 
-from dataclasses import dataclass
 
-import numpy as np
+from data.phantom.factors import Factor, names, values
 
 CLASSES = ("normal", "cyst", "benign", "malignant")  # equally likely
-
-
-@dataclass(frozen=True)
-class Factor:
-    """One random number a phantom depends on.
-
-    kind: "normal" (a mean, b standard deviation, clipped at 2.2 of them), "uniform" (a to b) or "bernoulli"
-    (probability a of 1).
-    """
-
-    name: str
-    kind: str
-    a: float
-    b: float
-    doc: str
 
 
 TABLE = (
@@ -90,10 +74,7 @@ DERIVED = {  # of the lesion; all 0 in a normal image
     "lesion_contrast": "mean backscattered power over that of the tissue within 0.3 cm [dB]",
     "posterior_gain": "what its attenuation changes 0.15 to 0.45 cm behind it [dB]; above 0 is enhancement",
 }
-NAMES = tuple(f.name for f in TABLE)
-KINDS = np.array([f.kind for f in TABLE])
-A = np.array([f.a for f in TABLE])
-B = np.array([f.b for f in TABLE])
+NAMES = names(TABLE)
 # From low to high. width: full, cm. aspect: height over width; fibroadenomas lie parallel to the skin, carcinomas are
 # often taller than wide (Stavros et al., Radiology 196:123, 1995). level: dB above fat. loss: dB/cm/MHz; that of
 # carcinomas exceeds that of fibroadenomas (Nam et al., Ultrason. Imaging 35:146, 2013), here by enough for a shadow.
@@ -112,9 +93,7 @@ def factors_from(normal, uniform):
     normal, uniform: [len(TABLE)] standard normal and uniform numbers; a factor uses the one of its kind.
     Returns {name: float}.
     """
-    values = np.where(KINDS == "normal", A + B * np.clip(normal, -2.2, 2.2), A + (B - A) * uniform)
-    values = np.where(KINDS == "bernoulli", uniform < A, values)
-    return _condition(dict(zip(NAMES, values.tolist(), strict=True)))
+    return _condition(dict(zip(NAMES, values(TABLE, normal, uniform).tolist(), strict=True)))
 
 
 def _condition(f):

@@ -140,7 +140,8 @@ def test_progress_reaches_its_end_though_slices_and_subjects_are_left_out(tmp_pa
     damaged = brats_file(source, "BraTS20_Training_003", "flair")
     damaged.write_bytes(damaged.read_bytes()[:-2000])
     options = DataOptions(name="brats", dir=str(source), slices=(0, 1), brain_fraction=0.4, on_error="skip")
-    builder = Brats(options, tmp_path / "records", done.append)
+    builder = Brats(options, tmp_path / "records")
+    builder.advance = done.append
     most = sum(builder.source.counts.values())
     builder.prepare()
     assert sum(done) == most == 6 * 5 > sum(builder.source.counts.values()) and builder.source.skipped == 1

@@ -1,0 +1,39 @@
+"""What drawn images depend on: a table of named random numbers, and their values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+CLIP = 2.2  # standard deviations at which normal factors end, so that no anatomy is impossible
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One random number an image depends on.
+
+    kind: "normal" (a mean, b standard deviation, clipped at CLIP of them), "uniform" (a to b) or "bernoulli"
+    (probability a of 1).
+    """
+
+    name: str
+    kind: str
+    a: float
+    b: float
+    doc: str
+
+
+def names(table: Sequence[Factor]) -> tuple[str, ...]:
+    """Names of the factors, in order."""
+    return tuple(factor.name for factor in table)
+
+
+def values(table: Sequence[Factor], normal: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Values of the factors, float32 [..., f].
+
+    normal, uniform: [..., f] standard normal and uniform numbers; a factor uses the one of its kind.
+    """
+    kinds = np.array([factor.kind for factor in table])
+    a, b = (np.array([getattr(factor, end) for factor in table], np.float32) for end in "ab")
+    drawn = np.where(kinds == "normal", a + b * np.clip(normal, -CLIP, CLIP), a + (b - a) * uniform)
+    return np.where(kinds == "bernoulli", uniform < a, drawn).astype(np.float32)
