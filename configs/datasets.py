@@ -38,6 +38,21 @@ def folder(config: Config) -> None:
     config.data.name = "folder"
 
 
+def brain_mri(config: Config) -> None:
+    """Brain tumour MRI, a folder a class; give --config.data.dir. Its own split is not used: it parts copies."""
+    config.data.name, config.data.official_split = "brain_mri", False
+
+
+def all_smears(config: Config) -> None:
+    """Blood smears of leukaemia in colour, a folder a class; give --config.data.dir."""
+    config.data.name, config.data.channels = "all_smears", 3
+
+
+def sars_cov_2_ct(config: Config) -> None:
+    """CT slices with and without COVID-19, a folder a class; give --config.data.dir."""
+    config.data.name = "sars_cov_2_ct"
+
+
 def medmnist(config: Config) -> None:
     """A MedMNIST-format file; give --config.data.dir=FILE.npz."""
     config.data.name = "medmnist"
@@ -112,6 +127,9 @@ PRESETS = {
     "nih": nih,
     "chexpert": chexpert,
     "folder": folder,
+    "brain_mri": brain_mri,
+    "all_smears": all_smears,
+    "sars_cov_2_ct": sars_cov_2_ct,
     "medmnist": medmnist,
     "brats": brats,
     "ixi": ixi,

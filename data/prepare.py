@@ -22,6 +22,9 @@ READ = {
     "chexpert": "chexpert.Chexpert",
     "medmnist": "medmnist.Medmnist",
     "folder": "folder.Folder",
+    "brain_mri": "published.BrainMri",
+    "all_smears": "published.AllSmears",
+    "sars_cov_2_ct": "published.SarsCov2Ct",
     "brats": "brats.Brats",
     "ixi": "ixi.Ixi",
     "dicom": "dicom.Dicom",
@@ -35,7 +38,7 @@ _RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options t
 _DRAWN = ("image_size", "bits", "num_images", "seed")  # and those of what is drawn, at its size
 _CUT = ("modalities", "slices", "slice_step", "brain_fraction", "percentiles")  # and of slices cut out of volumes
 _RECORDS_OF = {
-    "folder": ("near_duplicates",),
+    **dict.fromkeys(("folder", "brain_mri", "all_smears", "sars_cov_2_ct"), ("near_duplicates",)),
     "dicom": ("labels", "window"),
     "brats": _CUT,
     "ixi": _CUT,

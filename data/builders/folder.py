@@ -4,7 +4,7 @@
     DIR/*.png                                      no classes
     DIR/images/..., DIR/masks/...                  either of these, with a mask of the same name each
     DIR/images/..., DIR/masks/RATER/...            the same, of several people: a mask of each for every image
-    DIR/train/CLASS/*.png, DIR/test/CLASS/*.png    a split made by whoever published it
+    DIR/train/CLASS/*.png, DIR/test/CLASS/*.png    a split made by whoever published it (Training, Testing too)
 
 No patient is named here. Images are split by a hash of their path, near-duplicates (see data/duplicates.py) together,
 by that of the first of them.
@@ -20,25 +20,30 @@ from data import duplicates, files, images, progress, splits
 from data.builders import base
 from data.errors import CorruptImage, UserError
 
-_SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_SPLIT_FOLDERS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 
 
 class Folder(base.Records, skip_registration=True):
     """Class folders give a one-hot label; a flat folder has none."""
 
     name = "folder"
+    inner = "images"  # where the images are, if there is such a folder in data.dir
+    licence = citation = "that of the images in data.dir"
 
     def scan(self) -> base.Source:
         top = base.folder_of(self.options, "your images, a folder per class")
-        root = top / "images" if (top / "images").is_dir() else top
+        root = top / self.inner if (top / self.inner).is_dir() else top
         masks = _mask_folder(top, self.options.masks)
         names = [name for name in _images(root) if not masks or not (root / name).is_relative_to(masks)]
         if not names:
             raise UserError(f"{root} holds no {', '.join(images.EXTENSIONS)} images: set data.dir to theirs.")
-        published = self.options.official_split and _is_split(names)
-        classes = _classes(root, [name.split("/")[int(published) :] for name in names])
+        layer = int(_is_split(names))  # where in its path an image's class stands
+        classes = _classes(root, [name.split("/")[layer:] for name in names])
         drawn = _Masks(masks, names)
-        skipped = self._add(root, names, classes, published, drawn)
+        skipped = self._add(root, names, classes, layer, drawn)
         return base.Source(
             classes=classes,
             exclusive=True,
@@ -47,14 +52,15 @@ class Folder(base.Records, skip_registration=True):
             counts=base.count(self.examples),
             image_bytes=base.mean_bytes(self.examples),
             skipped=skipped,
-            licence="that of the images in data.dir",
-            citation="that of the images in data.dir",
+            licence=self.licence,
+            citation=self.citation,
         )
 
-    def _add(self, root: Path, names: list[str], classes: tuple, published: bool, drawn: "_Masks") -> int:
+    def _add(self, root: Path, names: list[str], classes: tuple, layer: int, drawn: "_Masks") -> int:
         """Fills self.examples; returns the number of images skipped for want of a mask."""
+        published = self.options.official_split and bool(layer)
         fractions, skipped = _fractions(names, self.options.split) if published else self.options.split, 0
-        ours = [name for name in names if not published or _SPLIT_FOLDERS[name.split("/")[0]] == "train"]
+        ours = [name for name in names if not published or _published(name) == "train"]
         leaders = self._near_duplicates(root, ours) if fractions[0] < 1 else {}
         for name in names:
             masks, missing = drawn.of(name)
@@ -67,9 +73,9 @@ class Folder(base.Records, skip_registration=True):
                 skipped += 1
                 continue
             parts = name.split("/")
-            split = _SPLIT_FOLDERS[parts[0]] if published else "train"
+            split = _published(name) if published else "train"
             split = splits.assign(leaders.get(name, name), fractions) if split == "train" else split
-            label = np.float32([parts[int(published)] == one for one in classes])
+            label = np.float32([parts[layer] == one for one in classes])
             group = leaders.get(name, "")
             self.examples.append(base.Example(name, split, root / name, label, group, masks=masks))
         return skipped
@@ -135,15 +141,20 @@ def _mask_folder(top: Path, masks: str) -> Path | None:
     return None
 
 
+def _published(name: str) -> str:
+    """The split of an image by its top folder."""
+    return _SPLIT_FOLDERS[name.split("/")[0].lower()]
+
+
 def _is_split(names: list[str]) -> bool:
     """Whether the top folders are splits and not classes."""
     tops = {name.split("/")[0] for name in names}
-    return "train" in tops and tops <= set(_SPLIT_FOLDERS)
+    return set(map(str.lower, tops)) <= set(_SPLIT_FOLDERS) and "train" in map(_published, tops)
 
 
 def _fractions(names: list[str], fractions: tuple[float, ...]) -> tuple[float, ...]:
     """How to share out a published train folder: into what has no folder of its own (val, test)."""
-    there = {_SPLIT_FOLDERS[name.split("/")[0]] for name in names} - {"train"}
+    there = {_published(name) for name in names} - {"train"}
     wanted = [0.0 if s in there else f for s, f in zip(splits.NAMES, fractions, strict=True)]
     return tuple(fraction / sum(wanted) for fraction in wanted)
 

@@ -131,8 +131,9 @@ def test_a_published_split_is_kept(tmp_path):
         "dog",
     )
     assert all(key.startswith(b"test/") for key in dataset.arrays("test")["key"])
-    as_classes = opened(tmp_path, "folder", tmp_path / "mine", official_split=False)
-    assert as_classes.info.classes == ("test", "train", "val")
+    ours = opened(tmp_path, "folder", tmp_path / "mine", official_split=False)
+    assert ours.info.classes == ("cat", "dog") and ours.info.sizes != dataset.info.sizes
+    assert not all(key.startswith(b"test/") for key in ours.arrays("test")["key"])
 
 
 def test_a_published_split_without_val_gets_one_out_of_train(tmp_path):
