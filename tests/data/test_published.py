@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.data.layouts import opened, picture, write
+from tests.data.layouts import everything, opened, picture, write
 from tests.data.test_duplicates import scene, splits_of
 
 TUMOURS = ("glioma_tumor", "meningioma_tumor", "no_tumor", "pituitary_tumor")
@@ -20,6 +20,8 @@ def brain(tmp_path):
 def test_brain_mri_keeps_copies_together_across_its_own_split(tmp_path, brain):
     dataset = opened(tmp_path, "brain_mri", brain, official_split=False)
     assert dataset.info.classes == TUMOURS and dataset.info.exclusive and "Bhuvaji" in dataset.info.citation
+    for key, label in everything(dataset, "label").items():
+        assert label.tolist() == [float(name == key.decode().split("/")[1]) for name in TUMOURS]
     where = {key.split("(")[1]: split for key, split in splits_of(dataset).items()}
     assert len(where) == 32 and all(where[f"{i}).png"] == where[f"{i - 4}).png"] for i in range(24, 28))
 
