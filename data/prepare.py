@@ -6,7 +6,7 @@ import importlib
 import shutil
 from pathlib import Path
 
-from data import cache, progress, splits
+from data import cache, files, progress, splits
 from data.errors import UserError
 from data.options import DataOptions
 
@@ -108,7 +108,9 @@ def _keys(options: DataOptions) -> tuple[str, str]:
 
 
 def _paths(options: DataOptions) -> list[Path]:
-    """Folder or file of the source, and of masks and labels that may lie elsewhere."""
+    """Folder or file of the source, and of masks and labels that may lie elsewhere; of tfds' datasets the one named."""
+    if kind(options.name) == "tfds":
+        return [files.tfds_folder(options.name.partition(":")[2], files.tfds_root(options.dir))]
     if not options.dir:
         return []
     origin = Path(options.dir).expanduser()

@@ -31,6 +31,12 @@ def carve(group: str, fractions: tuple[float, ...]) -> str:
     return assign(group, (fractions[0] / (fractions[0] + fractions[1]), 1.0, 0.0))
 
 
+def lacking(there: set[str], fractions: tuple[float, ...]) -> tuple[float, ...]:
+    """How to share out a published train part: among train and those of val and test that have no part of their own."""
+    wanted = [0.0 if name in there - {"train"} else f for name, f in zip(NAMES, fractions, strict=True)]
+    return tuple(fraction / sum(wanted) for fraction in wanted)
+
+
 def patient_number(patient: str) -> int:
     """A 63-bit number in place of the patient's id, so that the id itself is stored nowhere."""
     return int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8], "big") >> 1

@@ -59,7 +59,9 @@ class Folder(base.Records, skip_registration=True):
     def _add(self, root: Path, names: list[str], classes: tuple, layer: int, drawn: "_Masks") -> int:
         """Fills self.examples; returns the number of images skipped for want of a mask."""
         published = self.options.official_split and bool(layer)
-        fractions, skipped = _fractions(names, self.options.split) if published else self.options.split, 0
+        fractions, skipped = self.options.split, 0
+        if published:
+            fractions = splits.lacking({_published(name) for name in names}, fractions)
         ours = [name for name in names if not published or _published(name) == "train"]
         leaders = self._near_duplicates(root, ours) if fractions[0] < 1 else {}
         for name in names:
@@ -150,13 +152,6 @@ def _is_split(names: list[str]) -> bool:
     """Whether the top folders are splits and not classes."""
     tops = {name.split("/")[0] for name in names}
     return set(map(str.lower, tops)) <= set(_SPLIT_FOLDERS) and "train" in map(_published, tops)
-
-
-def _fractions(names: list[str], fractions: tuple[float, ...]) -> tuple[float, ...]:
-    """How to share out a published train folder: into what has no folder of its own (val, test)."""
-    there = {_published(name) for name in names} - {"train"}
-    wanted = [0.0 if s in there else f for s, f in zip(splits.NAMES, fractions, strict=True)]
-    return tuple(fraction / sum(wanted) for fraction in wanted)
 
 
 def _classes(root: Path, parts: list[list[str]]) -> tuple[str, ...]:
