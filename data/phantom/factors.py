@@ -12,7 +12,7 @@ CLIP = 2.2  # standard deviations at which normal factors end, so that no anatom
 class Factor:
     """One random number an image depends on.
 
-    kind: "normal" (a mean, b standard deviation, clipped at CLIP of them), "uniform" (a to b) or "bernoulli"
+    kind: "normal" (a mean, b standard deviation, clipped at 2.2 of them, or what `values` is told), "uniform" (a to b) or "bernoulli"
     (probability a of 1).
     """
 
@@ -28,12 +28,12 @@ def names(table: Sequence[Factor]) -> tuple[str, ...]:
     return tuple(factor.name for factor in table)
 
 
-def values(table: Sequence[Factor], normal: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+def values(table: Sequence[Factor], normal: np.ndarray, uniform: np.ndarray, clip: float = CLIP) -> np.ndarray:
     """Values of the factors, float32 [..., f].
 
     normal, uniform: [..., f] standard normal and uniform numbers; a factor uses the one of its kind.
     """
     kinds = np.array([factor.kind for factor in table])
     a, b = (np.array([getattr(factor, end) for factor in table], np.float32) for end in "ab")
-    drawn = np.where(kinds == "normal", a + b * np.clip(normal, -CLIP, CLIP), a + (b - a) * uniform)
+    drawn = np.where(kinds == "normal", a + b * np.clip(normal, -clip, clip), a + (b - a) * uniform)
     return np.where(kinds == "bernoulli", uniform < a, drawn).astype(np.float32)

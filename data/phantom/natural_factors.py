@@ -5,26 +5,12 @@ logarithm of the light that falls on the sensor, in nepers; 0 is mid-gray. Range
 statistics of CIFAR-10 and, where a source is named, to follow it.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from data.phantom.factors import Factor, names, values
 
 CLASSES = ("blobs", "polygons", "strokes", "landscape")
 OUT_OF_VIEW = 1.6  # the horizon of scenes without one: below the image
-
-
-@dataclass(frozen=True)
-class Factor:
-    """One random number a scene depends on.
-
-    kind: "normal" (a mean, b standard deviation, clipped at 2.5 of them) or "uniform" (a to b).
-    """
-
-    name: str
-    kind: str
-    a: float
-    b: float
-    doc: str
 
 
 TABLE = (
@@ -58,10 +44,7 @@ TABLE = (
     Factor("vignette", "uniform", 0.0, 0.35, "fall of brightness at the border's middle"),
     Factor("noise", "uniform", 0.0, 0.012, "deviation of the sensor noise, of the full range"),
 )
-NAMES = tuple(f.name for f in TABLE)
-_NORMAL = np.array([f.kind == "normal" for f in TABLE])
-_A = np.array([f.a for f in TABLE], np.float32)
-_B = np.array([f.b for f in TABLE], np.float32)
+NAMES = names(TABLE)
 
 
 def factors_from(normal, uniform):
@@ -72,8 +55,8 @@ def factors_from(normal, uniform):
     into CLASSES).
     """
     scene = np.minimum((uniform[:, -1] * len(CLASSES)).astype(int), len(CLASSES) - 1)
-    values = np.where(_NORMAL, _A + _B * np.clip(normal, -2.5, 2.5), _A + (_B - _A) * uniform[:, :-1])
-    f = {name: values[:, i, None].astype(np.float32) for i, name in enumerate(NAMES)}
+    drawn = values(TABLE, normal, uniform[:, :-1], clip=2.5)
+    f = {name: drawn[:, i, None] for i, name in enumerate(NAMES)}
     flat = scene[:, None] != CLASSES.index("landscape")
     f["horizon"] = np.where(flat, np.float32(OUT_OF_VIEW), f["horizon"])
     f["defocus"] = np.maximum(f["defocus"], 0)
