@@ -12,8 +12,8 @@ CLIP = 2.2  # standard deviations at which normal factors end, so that no anatom
 class Factor:
     """One random number an image depends on.
 
-    kind: "normal" (a mean, b standard deviation, clipped at 2.2 of them, or what `values` is told), "uniform" (a to b) or "bernoulli"
-    (probability a of 1).
+    kind: "normal" (a mean, b standard deviation, clipped at some of them, see `values`), "uniform" (a to b) or
+    "bernoulli" (probability a of 1).
     """
 
     name: str
@@ -32,6 +32,7 @@ def values(table: Sequence[Factor], normal: np.ndarray, uniform: np.ndarray, cli
     """Values of the factors, float32 [..., f].
 
     normal, uniform: [..., f] standard normal and uniform numbers; a factor uses the one of its kind.
+    clip: standard deviations at which normal factors end.
     """
     kinds = np.array([factor.kind for factor in table])
     a, b = (np.array([getattr(factor, end) for factor in table], np.float32) for end in "ab")

@@ -1,0 +1,73 @@
+"""A DDPM trains, samples and goes on with every dataset, as `configs/ddpm_cxr.py:DATASET,smoke`."""
+
+import json
+
+import numpy as np
+import pytest
+
+from configs import datasets
+from tests.data import dicoms, layouts, niftis, test_pcam, test_tfds_images
+from tests.train.helpers import TINY, run_train
+
+
+def tables(root):
+    return layouts.nih(root, layouts.nih_rows(patients=30))
+
+
+def npz(root):
+    return layouts.medmnist(root.with_suffix(".npz"), sizes=(60, 20, 20))
+
+
+def folders(*classes, inner=""):
+    return lambda root: layouts.folder(root / inner, classes=classes, each=30, colour=True) and root
+
+
+def tfds(root):
+    class Cifar10(test_tfds_images.Tiny, skip_registration=True):
+        name = "cifar10"
+
+    return test_tfds_images.written(root, kind=Cifar10)
+
+
+SOURCES = {
+    "phantom": None,
+    "phantom_mri": None,
+    "phantom_us": None,
+    "phantom_tissue": None,
+    "natural": None,
+    "nih": tables,
+    "chexpert": lambda root: layouts.chexpert(root, patients=40),
+    "folder": folders("cat", "dog"),
+    "tissue": folders("normal", "tumour"),
+    "brain_mri": folders("glioma_tumor", "no_tumor", inner="Training"),
+    "all_smears": folders("Benign", "Early", inner="Original"),
+    "sars_cov_2_ct": folders("COVID", "non-COVID"),
+    "medmnist": npz,
+    "brats": lambda root: niftis.brats(root, subjects=12),
+    "ixi": lambda root: niftis.ixi(root, subjects=12),
+    "dicom": lambda root: dicoms.tree(root, patients=30),
+    "pcam": lambda root: test_pcam.written(root),
+    "cifar10": tfds,
+    "mix": tables,
+}
+LEFT = {"imagenet64"}  # cifar10's builder with another name
+
+
+def test_every_preset_is_run():
+    assert set(SOURCES) | LEFT == set(datasets.PRESETS)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_smoke(tmp_path, name):
+    source = SOURCES[name](tmp_path / "source") if SOURCES[name] else None
+    options = [f"--config.data.dir={source}"] if source and name != "mix" else []
+    if name == "mix":
+        options = [f'--config.data.mix=("nih@{source}=0.5","phantom_cxr[num_images=60]=0.5")']
+    if name in ("brats", "ixi"):
+        options += ["--config.data.slice_step=1"]
+    run_train(tmp_path / "run", f"configs/ddpm_cxr.py:{name},smoke", tmp_path, *options, *TINY["ddpm_cxr"])
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in rows if "loss" in row]
+    assert losses and np.isfinite(losses).all() and summary["step"] == 12
+    assert list((tmp_path / "run" / "samples").glob("*.png"))
