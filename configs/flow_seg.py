@@ -38,7 +38,7 @@ def get_network(model: Config) -> None:
     model.augmentation = "none"  # none, or dihedral: flips and 90 degree turns, for images without an up
     model.standardise = True  # each image is brought to mean 0 and deviation 1
     model.channels = (32, 64, 96)  # of each level, from the finest downwards
-    model.blocks = 1  # residual blocks a level, in the encoder and on both ways of the U-Net
+    model.blocks = 1  # residual blocks a level, on both ways of each of the two U-Nets
     model.patch = 2  # space-to-depth factor of the stems, depth-to-space factor of the end
     model.concatenate = False  # the image beside x_t instead of a U-Net of its own whose features enter at every level
     model.auxiliary = 1.0  # weight of the Dice and cross-entropy of the mask that the image's U-Net guesses
