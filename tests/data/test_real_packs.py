@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from data.summary import leakage, near_duplicates, summarise
 from tests.data.layouts import everything, opened
 
 PACKS = [
@@ -30,6 +31,26 @@ def test_a_pack_loads_as_its_readme_says(tmp_path, real_images, name, pack, opti
     batch = dataset.batches("train", 32, seed=0)[0]
     assert batch["image"].shape == (32, *info.image_shape) and batch["image"].std() > 0.2
     assert all(0.1 < s < 1 for s in info.std)
+    facts = summarise(dataset)
+    assert sum(of["images"] for of in facts.values()) == n
+    assert all(of["intensity"]["levels"] > 200 and of["intensity"]["std"] > 0.1 for of in facts.values())
+
+
+LEAKS = [
+    ("nih", "nih_cxr", {"classes": ("Pneumonia",)}, 0),
+    ("folder", "nuclei", {}, 0),
+    pytest.param("brain_mri", "brain_mri", {"image_size": 64}, 0, marks=pytest.mark.slow),
+    pytest.param("brain_mri", "brain_mri", {"near_duplicates": -1, "image_size": 64}, 100, marks=pytest.mark.slow),
+    pytest.param("medmnist", "pneumoniamnist.npz", {"image_size": 28}, 10, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("name", "pack", "options", "least"), LEAKS)
+def test_what_leaks_across_splits(tmp_path, real_images, name, pack, options, least):
+    """Nothing does where near-duplicates are kept together; the published PneumoniaMNIST has identical images."""
+    dataset = opened(tmp_path, name, real_images / pack, **({"image_size": 64} | options))
+    found = leakage(near_duplicates(dataset, 32))
+    assert len(found) >= least if least else not found
 
 
 def test_nih_counts(tmp_path, real_images):
