@@ -68,6 +68,6 @@ def test_smoke(tmp_path, name):
     run_train(tmp_path / "run", f"configs/ddpm_cxr.py:{name},smoke", tmp_path, *options, *TINY["ddpm_cxr"])
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    losses = [row["loss"] for row in rows if "loss" in row]
+    losses = [row["train_loss"] for row in rows if "train_loss" in row]
     assert losses and np.isfinite(losses).all() and summary["step"] == 12
     assert list((tmp_path / "run" / "samples").glob("*.png"))
