@@ -51,13 +51,15 @@ SOURCES = {
     "mix": tables,
 }
 LEFT = {"imagenet64"}  # cifar10's builder with another name
+QUICK = ("dicom", "mix")
+CASES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SOURCES]
 
 
 def test_every_preset_is_run():
     assert set(SOURCES) | LEFT == set(datasets.PRESETS)
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", CASES)
 def test_smoke(tmp_path, name):
     source = SOURCES[name](tmp_path / "source") if SOURCES[name] else None
     options = [f"--config.data.dir={source}"] if source and name != "mix" else []
