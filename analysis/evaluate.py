@@ -66,8 +66,8 @@ def evaluate(run, dataset, options: dict[str, Any], n: int, split: str, seed: in
       UserError: the split has too few images.
     """
     from analysis.features import efficientnet_lite0
-    from analysis.kid import kid
     from analysis.labels import draw_labels
+    from analysis.metrics.kid import kid
     from analysis.sampling import Sampler
     from train.rundir import device_name, git_revision
 

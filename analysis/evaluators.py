@@ -12,8 +12,8 @@ from jax.sharding import Mesh
 from analysis.evaluate import real_images
 from analysis.features import efficientnet_lite0
 from analysis.grid import make_grid, save_png
-from analysis.kid import kid
 from analysis.labels import caption, draw_labels, grid_labels
+from analysis.metrics.kid import kid
 from analysis.sampling import Sampler
 from data import UserError
 from data.dataset import Dataset

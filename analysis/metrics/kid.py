@@ -4,22 +4,11 @@ The squared maximum mean discrepancy under the kernel (x . y / d + 1)^3 (Binkows
 is the delete-one jackknife of both samples: the bootstrap of this statistic, and its spread over subsets, do not cover.
 """
 
-import dataclasses
-
 import numpy as np
 
-NORMAL_95 = 1.959964
+from analysis.metrics.intervals import NORMAL_95, Estimate, jackknife_variance
+
 ROWS = 1024  # of a kernel matrix in memory at once
-
-
-@dataclasses.dataclass(frozen=True)
-class Estimate:
-    """A number, its 95 % interval and the sizes of the samples behind it."""
-
-    value: float
-    low: float
-    high: float
-    n: tuple[int, int]
 
 
 def kid(x: np.ndarray, y: np.ndarray) -> Estimate:
@@ -37,7 +26,7 @@ def kid(x: np.ndarray, y: np.ndarray) -> Estimate:
     inner = [within[0].sum() / (m * (m - 1)), within[1].sum() / (n * (n - 1))]
     value = inner[0] + inner[1] - 2.0 * across[0].sum() / (m * n)
     variance = sum(
-        _jackknife(_without_one(within[i], across[i], other_size, inner[1 - i]))
+        jackknife_variance(_without_one(within[i], across[i], other_size, inner[1 - i]))
         for i, other_size in ((0, n), (1, m))
     )
     half = NORMAL_95 * variance**0.5
@@ -67,9 +56,3 @@ def _without_one(within: np.ndarray, across: np.ndarray, other: int, other_inner
     m = len(within)
     inner = (within.sum() - 2.0 * within) / ((m - 1) * (m - 2))
     return inner + other_inner - 2.0 * (across.sum() - across) / ((m - 1) * other)
-
-
-def _jackknife(values: np.ndarray) -> float:
-    """Variance of a statistic from its values with one element left out (Efron and Stein 1981, eq. 1.2)."""
-    m = len(values)
-    return float((m - 1) / m * np.square(values - values.mean()).sum())

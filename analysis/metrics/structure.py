@@ -1,0 +1,130 @@
+"""Likeness of two images: PSNR, SSIM, MS-SSIM; and MS-SSIM between samples as a measure of their diversity."""
+
+import dataclasses
+
+import numpy as np
+from scipy import ndimage
+
+from analysis.metrics.intervals import Estimate, student_95
+
+WINDOW, SIGMA = 11, 1.5  # pixels
+K1, K2 = 0.01, 0.03
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, finest first (Wang et al. 2003, section 3.2)
+BATCH = 64  # pairs filtered at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Diversity(Estimate):
+    """Mean MS-SSIM of pairs of samples, the lower the more diverse; n is the number of samples, two a pair."""
+
+    scales: int
+
+
+def psnr(x: np.ndarray, y: np.ndarray, data_range: float) -> np.ndarray:
+    """10 log10(range^2 / mean squared error) in dB of each of the pairs of images [b, h, w, c]; inf of equal ones.
+
+    Args:
+      data_range: largest less smallest possible value: 255 of uint8, 2 of images in [-1, 1].
+    """
+    x, y = _pair(x, y)
+    error = np.square(x - y).mean((1, 2, 3))
+    with np.errstate(divide="ignore"):
+        return 10.0 * np.log10(data_range**2 / error)
+
+
+def ssim(x: np.ndarray, y: np.ndarray, data_range: float) -> np.ndarray:
+    """Structural similarity of each of the pairs of images [b, h, w, c], at most 1 (Wang et al. 2004, eq. 13).
+
+    Gaussian windows of 11 pixels, sigma 1.5, that lie within the image, k1 = 0.01, k2 = 0.03; mean over windows and
+    channels. `data_range` as in `psnr`.
+
+    Raises:
+      ValueError: images smaller than the window.
+    """
+    x, y = _pair(x, y)
+    _scales(x)
+    return _similarity(x, y, data_range)[0].mean((1, 2, 3))
+
+
+def ms_ssim(x: np.ndarray, y: np.ndarray, data_range: float) -> tuple[np.ndarray, int]:
+    """(multi-scale SSIM of each of the pairs of images [b, h, w, c], number of scales) (Wang et al. 2003, eq. 7).
+
+    The product over scales, each half as large, of the mean contrast-structure term to the power of its weight, with
+    the luminance at the coarsest; negative means count as 0; of several channels, the mean of their products. As many
+    of the five scales are used as the window fits into (3 at 64 pixels, 4 at 128, 5 from 176), the first weights
+    scaled to a sum of 1: numbers at different scales are not comparable. `data_range` as in `psnr`.
+
+    Raises:
+      ValueError: images smaller than the window.
+    """
+    x, y = _pair(x, y)
+    scales = _scales(x)
+    weights = np.array(WEIGHTS[:scales]) / sum(WEIGHTS[:scales])
+    product = np.ones((len(x), x.shape[-1]))
+    for scale, weight in enumerate(weights):
+        whole, contrast = _similarity(x, y, data_range)
+        term = whole if scale == scales - 1 else contrast
+        product *= np.maximum(term.mean((1, 2)), 0.0) ** weight
+        x, y = _halved(x), _halved(y)
+    return product.mean(1), scales
+
+
+def ms_ssim_diversity(images: np.ndarray, data_range: float, pairs: int = 1000, seed: int = 0) -> Diversity:
+    """Mean MS-SSIM of at most so many random pairs of images [n, h, w, c] (Odena et al. 2017, section 4.2).
+
+    No image is in two pairs, so that the pairs are independent and their mean has Student's interval.
+
+    Raises:
+      ValueError: fewer than four images, or images smaller than the window.
+    """
+    if len(images) < 4:
+        raise ValueError(f"{len(images)} images make no two pairs")
+    count = min(pairs, len(images) // 2)
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(images))
+    first, second = order[:count], order[count : 2 * count]
+    parts = [
+        ms_ssim(images[first[i : i + BATCH]], images[second[i : i + BATCH]], data_range)
+        for i in range(0, count, BATCH)
+    ]
+    values = np.concatenate([part for part, _ in parts])
+    half = student_95(count) * values.std(ddof=1) / count**0.5
+    mean = values.mean()
+    return Diversity(float(mean), float(mean - half), float(mean + half), (2 * count,), parts[0][1])
+
+
+def _pair(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if x.shape != y.shape or x.ndim != 4:
+        raise ValueError(f"images of shape {x.shape} and {y.shape}: two of one shape [b, h, w, c] are needed")
+    return np.asarray(x, np.float64), np.asarray(y, np.float64)
+
+
+def _scales(x: np.ndarray) -> int:
+    side = min(x.shape[1:3])
+    if side < WINDOW:
+        raise ValueError(f"images of {x.shape[1]}x{x.shape[2]} are smaller than the window of {WINDOW} pixels")
+    return min(int(np.log2(side / WINDOW)) + 1, len(WEIGHTS))
+
+
+def _similarity(x: np.ndarray, y: np.ndarray, data_range: float) -> tuple[np.ndarray, np.ndarray]:
+    """Maps [b, h', w', c] of SSIM and of its contrast-structure factor."""
+    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    a, b = _blurred(x), _blurred(y)
+    spread = _blurred(x * x) - a * a + _blurred(y * y) - b * b
+    contrast = (2.0 * (_blurred(x * y) - a * b) + c2) / (spread + c2)
+    return (2.0 * a * b + c1) / (a * a + b * b + c1) * contrast, contrast
+
+
+def _blurred(x: np.ndarray) -> np.ndarray:
+    """Means under the Gaussian window wherever it lies within the image."""
+    reach = WINDOW // 2
+    window = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / SIGMA))
+    window /= window.sum()
+    for axis in (1, 2):
+        x = ndimage.correlate1d(x, window, axis)
+    return x[:, reach:-reach, reach:-reach]
+
+
+def _halved(x: np.ndarray) -> np.ndarray:
+    """Means of 2 x 2 pixels; an odd last row or column is left out."""
+    b, h, w, c = x.shape
+    return x[:, : h // 2 * 2, : w // 2 * 2].reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
