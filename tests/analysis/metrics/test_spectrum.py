@@ -53,10 +53,10 @@ def test_distance_in_decibels():
 
 
 def test_bad_input_is_named():
-    noise = np.random.default_rng(0).normal(size=(2, 28, 28, 1))
+    noise = np.random.default_rng(0).normal(size=(2, 31, 31, 1))
     with pytest.raises(ValueError, match="of different size"):
         spectrum_distance(radial_spectrum(noise), radial_spectrum(noise[:, :8, :8]))
-    flat = radial_spectrum(np.full((2, 28, 28, 1), 7))
+    flat = radial_spectrum(np.full((2, 31, 31, 1), 7))
     for pair in ((radial_spectrum(noise), flat), (flat, radial_spectrum(noise))):
         with pytest.raises(ValueError, match="images constant"):
             spectrum_distance(*pair)
