@@ -16,9 +16,7 @@ class InceptionScore:
     n: int
 
 
-def inception_score(
-    scores: np.ndarray, splits: int = 10, logits: bool = True, seed: int | None = 0
-) -> InceptionScore:
+def inception_score(scores: np.ndarray, splits: int = 10, logits: bool = True, seed: int | None = 0) -> InceptionScore:
     """exp E KL(p(y|x) || p(y)) of each split, p(y) being the mean of p(y|x) over it (Salimans et al. 2016, section 4).
 
     It lies between 1 and the number of classes, and grows with the images in a split: compare at one n and one number

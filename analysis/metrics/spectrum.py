@@ -23,9 +23,9 @@ class Spectrum:
 def radial_spectrum(images: np.ndarray) -> Spectrum:
     """Power |F|^2 / (h w) of images [n, h, w, c], averaged over directions, channels and images (Durall et al. 2020).
 
-    F is the discrete Fourier transform of the image less its mean, so that white noise has its variance as power in
-    each ring. Rings are 1 / min(h, w) wide and centred at its multiples; corners beyond 0.5 are left out. The edges
-    of an image meet their opposites there: what both sets of a comparison have in common.
+    F is the discrete Fourier transform, so that white noise has its variance as power in each ring. Rings are
+    1 / min(h, w) wide and centred at its multiples; the mean and the corners beyond 0.5 are left out. To F an image
+    repeats beyond its edges: steps there add power at all frequencies, in both sets of a comparison alike.
 
     Raises:
       ValueError: no images, or such as are smaller than 4 pixels.
@@ -33,6 +33,7 @@ def radial_spectrum(images: np.ndarray) -> Spectrum:
     if images.ndim != 4 or not len(images) or min(images.shape[1:3]) < 4:
         raise ValueError(f"images of shape {images.shape}: [n, h, w, c] of 4 pixels or more is needed")
     power = sum(_power(images[i : i + BATCH]) for i in range(0, len(images), BATCH)) / len(images)
+    power[power < np.finfo(np.float64).eps ** 2 * power[0, 0]] = 0.0  # what rounding leaves of flat images
     ring, count = _rings(*power.shape)
     total = np.bincount(ring.ravel(), power.ravel())[1 : count + 1]
     size = np.bincount(ring.ravel())[1 : count + 1]
@@ -56,9 +57,8 @@ def spectrum_distance(x: Spectrum, y: Spectrum) -> float:
 
 def _power(images: np.ndarray) -> np.ndarray:
     """Sum over images, mean over channels, of the power at each frequency, [h, w]."""
-    x = np.asarray(images, np.float64)
-    x = x - x.mean((1, 2), keepdims=True)
-    return np.square(np.abs(np.fft.fft2(x, axes=(1, 2)))).sum(0).mean(-1) / (x.shape[1] * x.shape[2])
+    f = np.fft.fft2(np.asarray(images, np.float64), axes=(1, 2))
+    return np.square(np.abs(f)).sum(0).mean(-1) / (f.shape[1] * f.shape[2])
 
 
 def _rings(h: int, w: int) -> tuple[np.ndarray, int]:

@@ -83,8 +83,7 @@ def ms_ssim_diversity(images: np.ndarray, data_range: float, pairs: int = 1000, 
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(images))
     first, second = order[:count], order[count : 2 * count]
     parts = [
-        ms_ssim(images[first[i : i + BATCH]], images[second[i : i + BATCH]], data_range)
-        for i in range(0, count, BATCH)
+        ms_ssim(images[first[i : i + BATCH]], images[second[i : i + BATCH]], data_range) for i in range(0, count, BATCH)
     ]
     values = np.concatenate([part for part, _ in parts])
     half = student_95(count) * values.std(ddof=1) / count**0.5

@@ -81,21 +81,27 @@ def cover_area(area: float, n: tuple[int, int], repeats: int) -> tuple[float, fl
     return *covered(lambda rng: delong(rng.normal(gap, 1, n[0]), rng.normal(size=n[1])), area, repeats), area
 
 
+def table(of: str, columns: list[str], rows: list[tuple[str, list[tuple[float, float, float]]]]) -> str:
+    """Each row's truth and, at each size, its coverage and in brackets the mean estimate."""
+    lines = [f"| {of} | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
+    for name, found in rows:
+        cells = [f"{share:.3f} ({mean:.3f} of {truth + 0:.3f})" for share, mean, truth in found]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def main(repeats: int = 500):
-    rows = []
-    for name in NAMES:
-        for d, n in ((80, 40), (80, 60), (32, 40), (32, 48), (32, 64), (32, 128), (32, 256)):
-            rows.append((f"FD at infinity | {name}, d = {d} | {n}, {n}", cover_frechet(name, d, (n, n), repeats)))
-        rows.append((f"FD at infinity | {name}, d = 32 | 48, 192", cover_frechet(name, 32, (48, 192), repeats)))
-    for shift in (0.0, 0.5, 2.0):
-        for d, n in ((8, (60, 60)), (64, (60, 60)), (64, (40, 200))):
-            rows.append((f"KID | moved by {shift:g}, d = {d} | {n[0]}, {n[1]}", cover_kid(shift, d, n, repeats)))
-    for area in (0.5, 0.7, 0.9, 0.97):
-        for n in ((10, 10), (50, 50), (20, 80), (15, 300), (200, 200)):
-            rows.append((f"AUC | {area} | {n[0]}, {n[1]}", cover_area(area, n, 2 * repeats)))
-    print("| | of | n | truth | mean estimate | coverage |\n| --- | --- | --- | --- | --- | --- |")
-    for words, (share, mean, truth) in rows:
-        print(f"| {words} | {truth + 0:.3f} | {mean:.3f} | {share:.3f} |")
+    sizes = [(80, (40, 40)), (80, (60, 60)), (32, (40, 40)), (32, (64, 64)), (32, (256, 256)), (32, (48, 192))]
+    columns = [f"d = {d}, n = {n[0]}, {n[1]}" for d, n in sizes]
+    rows = [(name, [cover_frechet(name, d, n, repeats) for d, n in sizes]) for name in NAMES]
+    print(table("Frechet distance at infinity", columns, rows))
+    sizes = [(8, (60, 60)), (64, (60, 60)), (64, (40, 200))]
+    columns = [f"d = {d}, n = {n[0]}, {n[1]}" for d, n in sizes]
+    rows = [(f"moved by {s:g}", [cover_kid(s, d, n, repeats) for d, n in sizes]) for s in (0.0, 0.5, 2.0)]
+    print(table("KID, white Gaussians", columns, rows))
+    pairs = [(10, 10), (50, 50), (20, 80), (15, 300), (200, 200)]
+    rows = [(str(area), [cover_area(area, n, 2 * repeats) for n in pairs]) for area in (0.5, 0.7, 0.9, 0.97)]
+    print(table("AUC", [f"n = {m}, {n}" for m, n in pairs], rows))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,12 @@ def test_a_set_within_itself():
     assert density_coverage(x, x) == pytest.approx((1.0, 1.0))
 
 
+def test_the_surface_of_a_ball_counts_for_precision_and_not_for_density():
+    real, generated = np.arange(10.0)[:, None], np.array([[-1.0], [10.0]])
+    assert precision_recall(real, generated, 1)[0] == 1
+    assert density_coverage(real, generated, 1) == (0, 0)
+
+
 def test_sets_apart_share_nothing():
     x = np.random.default_rng(0).normal(size=(50, 8))
     assert precision_recall(x, x + 100) == (0.0, 0.0)

@@ -28,6 +28,13 @@ def test_a_wave_lies_in_its_ring(cycles):
     assert found.power.sum() == pytest.approx(found.power[4])
 
 
+def test_frequency_is_in_cycles_a_pixel_of_oblong_images():
+    """9 cycles over 48 columns are 6 over 32 rows."""
+    wave = np.cos(2 * np.pi * 9 * np.arange(48) / 48)
+    found = radial_spectrum(np.broadcast_to(wave[:, None], (1, 32, 48, 1)))
+    assert found.frequency[found.power.argmax()] == 9 / 48
+
+
 def test_batches_change_nothing(monkeypatch):
     x = np.random.default_rng(0).integers(0, 256, (10, 16, 16, 1), np.uint8)
     whole = radial_spectrum(x).power
@@ -46,10 +53,12 @@ def test_distance_in_decibels():
 
 
 def test_bad_input_is_named():
-    noise = np.random.default_rng(0).normal(size=(2, 16, 16, 1))
+    noise = np.random.default_rng(0).normal(size=(2, 31, 31, 1))
     with pytest.raises(ValueError, match="of different size"):
         spectrum_distance(radial_spectrum(noise), radial_spectrum(noise[:, :8, :8]))
-    with pytest.raises(ValueError, match="images constant"):
-        spectrum_distance(radial_spectrum(noise), radial_spectrum(np.ones((2, 16, 16, 1))))
+    flat = radial_spectrum(np.full((2, 31, 31, 1), 7))
+    for pair in ((radial_spectrum(noise), flat), (flat, radial_spectrum(noise))):
+        with pytest.raises(ValueError, match="images constant"):
+            spectrum_distance(*pair)
     with pytest.raises(ValueError, match="of 4 pixels or more"):
-        radial_spectrum(noise[0])
+        radial_spectrum(noise[..., 0])

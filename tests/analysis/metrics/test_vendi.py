@@ -1,5 +1,7 @@
 """Vendi score of sets whose number of different images is known."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,16 @@ def test_two_directions_at_an_angle():
     p = np.array([1 + cos, 1 - cos]) / 2
     found = vendi_score(np.array([[1.0, 0, 0], [cos, (1 - cos**2) ** 0.5, 0]]))
     assert found == pytest.approx(np.exp(-(p * np.log(p)).sum()))
+
+
+@pytest.mark.parametrize("shape", [(3000, 4), (4, 3000)])
+def test_the_smaller_gram_matrix_is_used(shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    tracemalloc.start()
+    assert vendi_score(x) > 3
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20, peak  # the other one would take 69 MiB
 
 
 def test_bad_features_are_named():
