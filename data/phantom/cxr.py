@@ -10,6 +10,7 @@ import numpy as np
 
 from data.phantom import cxr_anatomy as anatomy
 from data.phantom import cxr_bones, cxr_devices, cxr_findings, cxr_projection, cxr_vessels, raster
+from data.phantom.chunks import in_chunks
 from data.phantom.cxr_factors import CLASSES, DERIVED, NAMES, TABLE, factors_from
 
 MASKS = ("lungs", "heart")
@@ -35,9 +36,7 @@ def generate(seed: int, indices: np.ndarray, size: int = 64) -> dict[str, np.nda
                is left out. "heart" is the cardiac silhouette.
       factors  float32 [n, len(FACTORS)] over FACTORS; those of TABLE describe themselves
     """
-    indices = np.asarray(indices)
-    parts = [_chunk(seed, indices[i : i + CHUNK], size) for i in range(0, len(indices), CHUNK)]
-    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+    return in_chunks(_chunk, seed, indices, size, CHUNK)
 
 
 @dataclass

@@ -13,6 +13,7 @@ import numpy as np
 from data.phantom import natural_camera as camera
 from data.phantom import natural_leaves as leaves
 from data.phantom import natural_surfaces as surfaces
+from data.phantom.chunks import in_chunks
 from data.phantom.natural_factors import CLASSES, NAMES, factors_from
 from data.phantom.natural_occlusion import front
 
@@ -37,9 +38,7 @@ def generate(seed: int, indices: np.ndarray, size: int = 64) -> dict[str, np.nda
       mask     uint8 [n, size, size, 1]: the subject, which nothing hides
       factors  float32 [n, len(FACTORS)]; the table in natural_factors describes them
     """
-    indices = np.asarray(indices)
-    parts = [_chunk(seed, indices[i : i + CHUNK], size) for i in range(0, len(indices), CHUNK)]
-    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+    return in_chunks(_chunk, seed, indices, size, CHUNK)
 
 
 @dataclass

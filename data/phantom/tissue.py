@@ -17,6 +17,7 @@ from data.phantom import (
     tissue_stain,
     tissue_stroma,
 )
+from data.phantom.chunks import in_chunks
 from data.phantom.tissue_factors import CLASSES, DERIVED, NAMES, TABLE, factors_from
 
 MASKS = ("nuclei", "gland", "lesion")
@@ -41,9 +42,7 @@ def generate(seed: int, indices: np.ndarray, size: int = 64) -> dict[str, np.nda
                lumen; "lesion" is tumour, its cytoplasm included.
       factors  float32 [n, len(FACTORS)] over FACTORS; those of TABLE describe themselves
     """
-    indices = np.asarray(indices)
-    parts = [_chunk(seed, indices[i : i + CHUNK], size) for i in range(0, len(indices), CHUNK)]
-    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+    return in_chunks(_chunk, seed, indices, size, CHUNK)
 
 
 @dataclass

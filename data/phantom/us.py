@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.phantom import us_fields, us_lesions, us_scan
+from data.phantom.chunks import in_chunks
 from data.phantom.us_factors import CLASSES, DERIVED, NAMES, TABLE, factors_from
 
 MASKS = ("lesion",)
@@ -32,9 +33,7 @@ def generate(seed: int, indices: np.ndarray, size: int = 64) -> dict[str, np.nda
       mask     uint8 [n, size, size, 1] over MASKS: the lesion with its spicules, without its halo
       factors  float32 [n, len(FACTORS)] over FACTORS, which us_factors describes
     """
-    indices = np.asarray(indices)
-    parts = [_chunk(seed, indices[i : i + CHUNK], size) for i in range(0, len(indices), CHUNK)]
-    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+    return in_chunks(_chunk, seed, indices, size, CHUNK)
 
 
 @dataclass
