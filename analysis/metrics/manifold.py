@@ -4,11 +4,9 @@ A set is taken as the union of balls, one around each of its features, that reac
 same set; the feature itself is not counted as a neighbour.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
-ROWS, COLUMNS = 1024, 8192  # of distances in memory at once: 64 MiB an array, whatever the size of the sets
+from analysis.metrics.blocks import distance_blocks, nearest
 
 
 def precision_recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> tuple[float, float]:
@@ -22,7 +20,7 @@ def precision_recall(real: np.ndarray, generated: np.ndarray, k: int = 3) -> tup
     _check(real, generated, k)
     reach_real, reach_generated = _reach(real, k), _reach(generated, k)
     precise, recalled = np.zeros(len(generated), bool), np.zeros(len(real), bool)
-    for rows, columns, distance in _blocks(real, generated):
+    for rows, columns, distance in distance_blocks(real, generated):
         precise[columns] |= (distance <= reach_real[rows, None]).any(0)
         recalled[rows] |= (distance <= reach_generated[None, columns]).any(1)
     return float(precise.mean()), float(recalled.mean())
@@ -41,7 +39,7 @@ def density_coverage(real: np.ndarray, generated: np.ndarray, k: int = 5) -> tup
     _check(real, generated, k)
     reach = _reach(real, k)
     inside, covered = 0, np.zeros(len(real), bool)
-    for rows, _, distance in _blocks(real, generated):
+    for rows, _, distance in distance_blocks(real, generated):
         within = distance < reach[rows, None]
         inside += int(within.sum())
         covered[rows] |= within.any(1)
@@ -58,27 +56,4 @@ def _check(real: np.ndarray, generated: np.ndarray, k: int) -> None:
 
 def _reach(x: np.ndarray, k: int) -> np.ndarray:
     """Squared distance of each feature to its k-th nearest neighbour, [n]."""
-    nearest = np.full((len(x), k + 1), np.inf)
-    for rows, columns, distance in _blocks(x, x):
-        own = np.arange(rows.start, rows.stop)
-        own = own[(own >= columns.start) & (own < columns.stop)]
-        distance[own - rows.start, own - columns.start] = -1.0  # before any other, whatever the rounding
-        both = np.concatenate([nearest[rows], distance], 1)
-        nearest[rows] = np.partition(both, k, 1)[:, : k + 1]
-    return nearest.max(1)
-
-
-def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """(rows of x, rows of y, their squared distances) of all parts in turn."""
-    centre = x.mean(0, dtype=np.float64)  # of smaller numbers fewer digits cancel
-    rounding = x.shape[1] * np.finfo(np.float64).eps
-    for i in range(0, len(x), ROWS):
-        rows = slice(i, min(i + ROWS, len(x)))
-        a = x[rows] - centre
-        for j in range(0, len(y), COLUMNS):
-            columns = slice(j, min(j + COLUMNS, len(y)))
-            b = y[columns] - centre
-            size = np.square(a).sum(1)[:, None] + np.square(b).sum(1)
-            distance = size - 2.0 * (a @ b.T)
-            distance[distance < rounding * size] = 0.0  # copies are at no distance
-            yield rows, columns, distance
+    return nearest(x, x, k, own=True)[0][:, -1]

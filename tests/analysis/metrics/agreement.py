@@ -2,7 +2,7 @@
 
     .venv-bench/bin/python -m tests.analysis.metrics.agreement
 
-prints the table of docs/evaluation.md. Each case gives rows (metric, package, where, ours, theirs).
+prints the table of docs/metrics.md. Each case gives rows (metric, package, where, ours, theirs).
 """
 
 import contextlib

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m tests.analysis.metrics.coverage
 
-prints the tables of docs/evaluation.md.
+prints the tables of docs/metrics.md.
 """
 
 from collections.abc import Callable

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from analysis.metrics import kid as module
 from analysis.metrics.kid import kid
 from tests.analysis.metrics.coverage import cover_kid
 
@@ -21,6 +22,16 @@ def test_value_is_the_definition():
     x, y = rng.normal(size=(9, 4)), rng.normal(0.5, 1, size=(7, 4))
     assert kid(x, y).value == pytest.approx(by_definition(x, y), rel=1e-12)
     assert kid(x, y).n == (9, 7)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(23, 4)).astype(np.float32), rng.normal(0.5, 1, size=(17, 4)).astype(np.float32)
+    whole = kid(x, y)
+    monkeypatch.setattr(module, "ROWS", 5)
+    monkeypatch.setattr(module, "COLUMNS", 7)
+    parts = kid(x, y)
+    assert parts.value == pytest.approx(whole.value, rel=1e-12) and parts.low == pytest.approx(whole.low, rel=1e-10)
 
 
 def test_jackknife_is_the_definition():

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from analysis.metrics import manifold
+from analysis.metrics import blocks
 from analysis.metrics.manifold import density_coverage, precision_recall
 
 
@@ -23,8 +23,8 @@ def by_definition(real, generated, k):
 @pytest.mark.parametrize("block", [(1024, 8192), (7, 5), (16, 3)])
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_values_are_the_definition_whatever_the_blocks(k, block, monkeypatch):
-    monkeypatch.setattr(manifold, "ROWS", block[0])
-    monkeypatch.setattr(manifold, "COLUMNS", block[1])
+    monkeypatch.setattr(blocks, "ROWS", block[0])
+    monkeypatch.setattr(blocks, "COLUMNS", block[1])
     rng = np.random.default_rng(k)
     real, generated = rng.normal(100, 1, (40, 4)), rng.normal(100.5, 0.8, (33, 4))
     expected = by_definition(real, generated, k)
@@ -75,8 +75,8 @@ def test_expected_values_of_one_distribution():
 
 
 def test_memory_does_not_grow_with_the_square(monkeypatch):
-    monkeypatch.setattr(manifold, "ROWS", 64)
-    monkeypatch.setattr(manifold, "COLUMNS", 512)
+    monkeypatch.setattr(blocks, "ROWS", 64)
+    monkeypatch.setattr(blocks, "COLUMNS", 512)
     x = np.random.default_rng(0).normal(size=(3000, 2))
     tracemalloc.start()
     precision_recall(x, x + 0.1)
