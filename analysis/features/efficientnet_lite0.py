@@ -15,8 +15,8 @@ import numpy as np
 
 from analysis.features.batchnorm import fold
 from analysis.features.images import in_batches, levels, rgb
-from analysis.features.torch_pickle import read_arrays
 from models.cpu import jit
+from train.torch_pickle import read_arrays
 
 NAME, SIZE, WIDTH = "efficientnet_lite0", 224, 1280
 RESIZE = "bicubic-antialiased"
@@ -54,13 +54,19 @@ def _fold(raw: dict[str, np.ndarray], name: str, conv: str, norm: str) -> Params
 
 def features(params: Params, x: jax.Array) -> jax.Array:
     """Images [b, 224, 224, 3], ImageNet-normalised -> features [b, 1280]."""
+    return _relu6(_conv(params, "head", stages(params, x)[-1])).mean((1, 2))
+
+
+def stages(params: Params, x: jax.Array) -> list[jax.Array]:
+    """Images [b, 224, 224, 3], ImageNet-normalised -> what each of STAGES gives, [b, side, side, channels]."""
     x = _relu6(_conv(params, "stem", x, 2))
-    index = 0
+    index, outputs = 0, []
     for _, stride, blocks in STAGES:
         for i in range(blocks):
             x = _block(params, str(index), x, stride if i == 0 else 1)
             index += 1
-    return _relu6(_conv(params, "head", x)).mean((1, 2))
+        outputs.append(x)
+    return outputs
 
 
 def _block(params: Params, name: str, x: jax.Array, stride: int) -> jax.Array:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -39,6 +40,13 @@ def extractor(
     check_mode(mode)
     if tap not in TAPS:
         raise UserError(f"Inception has no features {tap!r}; it has {', '.join(TAPS)}")
-    params = jax.device_put(inception_weights.load(inception_weights.find(path)))
+    return from_params(inception_weights.load(inception_weights.find(path)), tap, mode, batch_size)
+
+
+def from_params(
+    params: dict[str, Any], tap: str = "2048", mode: str = "clean", batch_size: int = 32
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The same, of parameters that are at hand."""
+    params = jax.device_put(params)
     run = jit(lambda params, x: Inception().apply({"params": params}, rgb(x))[tap])
     return lambda images: in_batches(lambda part: run(params, prepare(part, mode)), images, batch_size)

@@ -38,7 +38,7 @@ def build(name: str, resize: str = "", weights: Weights = None, batch_size: int 
     Args:
       name: one of NETWORKS.
       resize: of Inception, one of `resize.MODES`, "clean" where left empty; the others have one way only.
-      weights: file of Inception's weights, where it is not to be looked for.
+      weights: file of Inception's or DINOv2's weights, where it is not to be looked for.
       batch_size: images at a time; the features do not depend on it.
 
     Raises:
@@ -58,6 +58,14 @@ def _inception(resize: str, weights: Weights, batch_size: int, *, tap: str) -> P
     mode = resize or "clean"
     extract = inception.extractor(tap, mode, batch_size, weights)
     return inception_weights.SHA256, mode, extract  # the only file that the extractor accepts
+
+
+def _dinov2(_resize: str, weights: Weights, batch_size: int, *, name: str) -> Parts:
+    from analysis.features import dinov2, dinov2_weights
+
+    path = dinov2_weights.find(name, weights)
+    digest = dinov2_weights.published(name).digest(path)
+    return digest, dinov2.RESIZE, dinov2.extractor(name, batch_size, path)
 
 
 def _efficientnet_lite0(_resize: str, _weights: Weights, batch_size: int) -> Parts:
@@ -80,7 +88,10 @@ NETWORKS = {
     "inception_64": partial(_inception, tap="64"),
     "inception_logits": partial(_inception, tap="logits"),
     "inception_logits_unbiased": partial(_inception, tap="logits_unbiased"),
-    "inception_spatial": partial(_inception, tap="spatial"),
+    "inception_spatial": partial(_inception, tap="spatial"),  # the Frechet distance in these is sFID
+    "dinov2": partial(_dinov2, name="dinov2"),  # ViT-L/14: FD-DINOv2
+    "dinov2_vitb14": partial(_dinov2, name="dinov2_vitb14"),
+    "dinov2_vits14": partial(_dinov2, name="dinov2_vits14"),
     "pixels": partial(_pixels, size=None),
     "pixels_32": partial(_pixels, size=32),
 }

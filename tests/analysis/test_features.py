@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.features import efficientnet_lite0
-from analysis.features.torch_pickle import read_arrays
+from train.torch_pickle import read_arrays
 
 # Of the package efficientnet-lite-pytorch 0.1.0 with the same weights under PyTorch 2.13, after its global pooling, for
 # numpy.random.default_rng(0).normal(size=(2, 224, 224, 3)) as float32.

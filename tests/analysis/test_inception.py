@@ -9,11 +9,11 @@ import pytest
 from analysis.features import inception, inception_weights
 from analysis.features.images import rgb
 from analysis.features.inception_net import Inception
-from analysis.features.torch_pickle import read_arrays
 from data import UserError
 from models.cpu import jit
 from tests.analysis.inception_files import publish, random_weights
 from tests.analysis.torch_files import write_archive, write_state_dict
+from train.torch_pickle import read_arrays
 
 # Of torch-fidelity 0.4.0 under PyTorch 2.13, in float64, for these images repeated to RGB and `random_weights()`.
 PLACES = [0, 300, 700, 1100, 1500, 1900]

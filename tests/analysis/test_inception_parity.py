@@ -9,21 +9,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="parity with PyTorch needs torch")
 
 
-def _register_operators():
-    """torchvision of another build than torch does not import without these two, which nothing here uses."""
-    try:
-        import torchvision  # noqa: F401
-    except ImportError:
-        return None
-    except RuntimeError:
-        library = torch.library.Library("torchvision", "DEF")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        return library  # which must live as long as the operators
-    return None
+from tests.peers import register_operators  # noqa: E402 (after the skip)
 
-
-_LIBRARY = _register_operators()
+register_operators()
 torchvision = pytest.importorskip("torchvision", reason="the peers need torchvision")
 fidelity = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3", reason="no torch-fidelity")
 pytorch_fid = pytest.importorskip("pytorch_fid.inception", reason="no pytorch-fid")
@@ -35,9 +23,9 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 from analysis.features import inception, inception_weights  # noqa: E402
 from analysis.features.inception_net import Inception  # noqa: E402
 from analysis.features.resize import resize  # noqa: E402
-from analysis.features.torch_pickle import read_arrays  # noqa: E402
 from models.cpu import jit  # noqa: E402
 from tests.analysis.inception_files import publish, random_weights  # noqa: E402
+from train.torch_pickle import read_arrays  # noqa: E402
 
 LIMIT = 1e-4  # of the largest difference, relative to the largest value
 
