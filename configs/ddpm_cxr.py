@@ -4,11 +4,12 @@
     python -m train --config configs/ddpm_cxr.py:nih --config.data.dir=PATH   NIH ChestX-ray14
 
 Other presets: folder, medmnist, chexpert (datasets), smoke (a minute, to see that all works),
-chexpert_dissertation (the published recipe). They combine by comma.
+chexpert_dissertation (the published recipe), unet_cifar10 and unet_imagenet64 (networks that take published weights,
+see docs/fine_tuning.md). They combine by comma.
 """
 
 from configs.base import Config, finish, get_base, get_optimizer, shrink
-from configs.unets import get_plain_unet, get_unet, shrink_unet
+from configs.unets import ddpm_cifar10, get_plain_unet, get_unet, imagenet64, shrink_unet
 
 
 def get_config(arg: str | None = None) -> Config:
@@ -22,7 +23,7 @@ def get_config(arg: str | None = None) -> Config:
     config.train.batch_size, config.train.duration = 16, "2300 steps"
     config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
     config.eval.every, config.eval.preview_every = "500 steps", "1000 steps"
-    return finish(config, arg, {"smoke": smoke, "chexpert_dissertation": chexpert_dissertation})
+    return finish(config, arg, PRESETS)
 
 
 def get_model() -> Config:
@@ -36,6 +37,8 @@ def get_model() -> Config:
     model.learned_variance = False  # predict the reverse variance as well (discrete chains)
     model.sigma_data = 0.5  # standard deviation that EDM's preconditioning assumes; `normalise` brings it about
     model.normalise = "data"  # data: centred and scaled by the training split; none; imagenet
+    model.prior = "isotropic"  # of the images: isotropic (EDM's), or gaussian with the covariance of their pixels
+    model.prior_rank = 512  # directions of that covariance, at most
     model.center = "label"  # images are centred on: label, the mean image expected of it; pixels, one number
     model.label_drop = 0.1  # probability that a label is hidden, for classifier-free guidance
     model.stratified = True  # noise levels of a batch spread evenly
@@ -104,3 +107,11 @@ def chexpert_dissertation(config: Config) -> None:
     config.eval.every, config.eval.preview_every = "5 epochs", "25 epochs"
     config.sample.sampler, config.sample.steps = "ddpm", 300
     config.sample.variance, config.sample.guidance = "large", 1.0
+
+
+PRESETS = {
+    "smoke": smoke,
+    "chexpert_dissertation": chexpert_dissertation,
+    "unet_cifar10": ddpm_cifar10,
+    "unet_imagenet64": imagenet64,
+}

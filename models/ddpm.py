@@ -4,6 +4,7 @@ t = 0 is data, see `models/schedules.py`. The network works on z, the pixels cen
 """
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from models.denoiser import Denoised, DenoiseFn, Denoiser, per_image
 from models.family import Batch, Setting
 from models.label_mean import LabelMean, label_mean, residual_std
 from models.networks import build_network, group_of
+from models.pixel_prior import pixel_prior
 from models.pixels import PixelScale, pixel_scale
 from models.state import State
 from models.update import Updater, even_draws, example_keys
@@ -116,6 +118,11 @@ class DDPM:
         variance = "learned" if self.denoiser.learned_variance else variance
         return likelihood.vlb_bits_per_dim(denoise, schedule, z, keys, self.pixels, steps, variance)
 
+    def likelihoods(self) -> dict[str, Callable]:
+        """{kind: function of (state, batch, key) that gives bits/dim [b]}, the least loose first."""
+        steps = getattr(self.denoiser.schedule, "num_steps", 256)
+        return {"ODE": partial(self.bits_per_dim, method="ode"), f"VLB, {steps} steps": self.bits_per_dim}
+
     def _given(self, params, label: jax.Array) -> DenoiseFn:
         """The conditional denoiser of images that are not centred."""
         mean = self.mean(label)
@@ -216,18 +223,22 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> DDPM:
         raise ValueError(f"model.weight {weight!r} is unknown; choose one of {', '.join(WEIGHTS)}")
     channels = setting.image_shape[-1]
     net = build_network(options, channels * (2 if learned else 1), setting)
-    sigma_data = options.pop("sigma_data")
+    sigma_data, center = options.pop("sigma_data"), options.pop("center")
+    std = residual_std(center, setting.label_means, setting.std)
+    pixels = pixel_scale(options.pop("normalise"), setting.mean, std, setting.bits, sigma_data)
+    mean = label_mean(center, setting.label_means, pixels)
+    options.pop("prior_rank")  # of the covariance that is here already
+    prior = pixel_prior(options.pop("prior"), sigma_data, setting.covariance, pixels, center)
+    if prior is None:
+        raise ValueError("model.prior 'none' is the flow's; a denoiser takes isotropic or gaussian")
     denoiser = Denoiser(
         lambda params, *inputs: net.apply({"params": params}, *inputs),
         schedule,
         options.pop("target"),
         sigma_data,
         learned,
+        prior,
     )
-    center = options.pop("center")
-    std = residual_std(center, setting.label_means, setting.std)
-    pixels = pixel_scale(options.pop("normalise"), setting.mean, std, setting.bits, sigma_data)
-    mean = label_mean(center, setting.label_means, pixels)
     fields = ("weight", "min_snr_gamma", "label_drop", "stratified")
     known = {name: options.pop(name) for name in fields}
     if options:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from models.pixel_prior import PixelPrior
 from models.schedules import Schedule
 
 TARGETS = ("eps", "x0", "v", "edm")
@@ -41,6 +42,7 @@ class Denoiser:
       schedule: gives alpha and sigma.
       target: what F predicts: eps, x0, v = alpha eps - sigma x_0, or edm.
       sigma_data: standard deviation of the data that EDM's preconditioning assumes.
+      prior: of the data, whose posterior mean F adds to where the target is edm; None is N(0, sigma_data^2), EDM's own.
       learned_variance: the second half of F's channels is the variance fraction.
     """
 
@@ -49,8 +51,13 @@ class Denoiser:
     target: str = "edm"
     sigma_data: float = 0.5
     learned_variance: bool = False
+    prior: PixelPrior | None = None
 
     def __post_init__(self):
+        if self.prior is None:
+            object.__setattr__(self, "prior", PixelPrior(self.sigma_data**2))
+        if self.prior.basis is not None and self.target != "edm":
+            raise ValueError(f"model.prior 'gaussian' needs model.target 'edm', not {self.target!r}")
         if self.target not in TARGETS:
             raise ValueError(f"model.target {self.target!r} is unknown; choose one of {', '.join(TARGETS)}")
         if self.target == "v" and not self.schedule.unit_variance:
@@ -78,8 +85,7 @@ class Denoiser:
             return (x - sigma * prediction) / alpha
         if self.target == "v":
             return alpha * x - sigma * prediction
-        skip, out = self._edm_scales(alpha, sigma)
-        return skip * (x / alpha) + out * prediction
+        return self._linear(x, alpha, sigma) + self.left(sigma / alpha) * prediction
 
     def target_of(self, x0: jax.Array, eps: jax.Array, x: jax.Array, t: jax.Array) -> jax.Array:
         """What F should have said of x_t = alpha x_0 + sigma eps."""
@@ -90,18 +96,20 @@ class Denoiser:
             return eps
         if self.target == "v":
             return alpha * eps - sigma * x0
-        skip, out = self._edm_scales(alpha, sigma)
-        return (x0 - skip * (x / alpha)) / out
+        return (x0 - self._linear(x, alpha, sigma)) / self.left(sigma / alpha)
 
     def _coefficients(self, t):
         alpha, sigma = self.schedule.alpha_sigma(t)
         return per_image(alpha), per_image(sigma)
 
-    def _edm_scales(self, alpha, sigma):
-        """(c_skip, c_out) at the noise level sigma / alpha."""
-        level, data = sigma / alpha, self.sigma_data
-        total = level**2 + data**2
-        return data**2 / total, level * data * jax.lax.rsqrt(total)
+    def _linear(self, x, alpha, sigma):
+        """The prior's posterior mean of x_0; EDM's c_skip x_t / alpha where it is isotropic."""
+        level2 = (sigma / alpha) ** 2
+        return self.prior.apply(lambda variance: variance / (variance + level2), x / alpha)
+
+    def left(self, level):
+        """Root mean square of what that mean leaves at noise levels sigma / alpha; EDM's c_out."""
+        return jnp.sqrt(self.prior.average(lambda variance: variance * level**2 / (variance + level**2)))
 
     def _input_scale(self, t):
         """c_in: 1 where x_t already has unit scale, unless F is EDM's."""

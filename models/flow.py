@@ -5,6 +5,7 @@ t = 0 is noise and t = 1 data, see models/paths.py. The network works on z, the 
 
 import dataclasses
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ from models.label_mean import LabelMean, label_mean, residual_std
 from models.networks import build_network, group_of
 from models.ode import VelocityFn
 from models.paths import Path
+from models.pixel_prior import PixelPrior, pixel_prior
 from models.pixels import PixelScale, dequantise, pixel_scale
 from models.state import State
 from models.update import Updater, even_draws, example_keys
@@ -32,7 +34,7 @@ class Flow:
     Attributes:
       net: the Flax module of the velocity, (x, condition [b], label [b, k], keys) -> [b, h, w, c].
       path: between noise and data.
-      data_std: deviation of z for which the network is preconditioned, see `models.paths.preconditioning`; 0: not.
+      prior: of z, for which the network is preconditioned, see `models.paths.preconditioned`; or None.
       mean: what images are centred on.
       pixels: scale of the pixels.
       updater: optimiser and moving average.
@@ -47,7 +49,7 @@ class Flow:
 
     net: Any
     path: Path
-    data_std: float
+    prior: PixelPrior | None
     mean: LabelMean
     pixels: PixelScale
     updater: Updater
@@ -114,6 +116,10 @@ class Flow:
         log_density = ode_log_density(velocity, z, keys[:, 1], tolerance)
         return -(log_density + log_volume) / (math.log(2.0) * np.prod(z.shape[1:]))
 
+    def likelihoods(self) -> dict[str, Callable]:
+        """{kind: function of (state, batch, key) that gives bits/dim [b]}."""
+        return {"ODE": self.bits_per_dim}
+
     def param_group(self, path: tuple[str, ...]) -> str:
         """Where a parameter stands: stem, label, head or body; fine-tuning treats them apart."""
         return group_of(path)
@@ -136,7 +142,7 @@ class Flow:
         """The network sees t scaled by 1000."""
         t = jnp.broadcast_to(t, x.shape[:1])
         apply = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, label, keys).astype(jnp.float32)  # noqa: E731
-        return paths.preconditioned(self.path, self.data_std, apply, x, t)
+        return paths.preconditioned(self.path, self.prior, apply, x, t)
 
     def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
         """Adds each example's noise, time, keys and hidden label, from its own key."""
@@ -209,9 +215,11 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> Flow:
     options = dict(options)
     net = build_network(options, setting.image_shape[-1], setting)
     path = paths.build(options.pop("path"), options.pop("sigma_min"))
-    center, data_std = options.pop("center"), options["sigma_data"] if options.pop("precondition") else 0.0
+    center, sigma_data = options.pop("center"), options.pop("sigma_data")
     std = residual_std(center, setting.label_means, setting.std)
-    pixels = pixel_scale(options.pop("normalise"), setting.mean, std, setting.bits, options.pop("sigma_data"))
+    pixels = pixel_scale(options.pop("normalise"), setting.mean, std, setting.bits, sigma_data)
+    options.pop("prior_rank")  # of the covariance that is here already
+    prior = pixel_prior(options.pop("prior"), sigma_data, setting.covariance, pixels, center)
     mean = label_mean(center, setting.label_means, pixels)
     fields = ("time", "time_mean", "time_std", "coupling", "label_cost", "label_drop", "stratified")
     known = {name: options.pop(name) for name in fields}
@@ -220,4 +228,4 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> Flow:
     for name, choices in (("time", paths.TIMES), ("coupling", coupling.COUPLINGS)):
         if known[name] not in choices:
             raise ValueError(f"config.model.{name} {known[name]!r} is unknown; choose one of {', '.join(choices)}")
-    return Flow(net, path, data_std, mean, pixels, updater, tuple(setting.image_shape), **known)
+    return Flow(net, path, prior, mean, pixels, updater, tuple(setting.image_shape), **known)

@@ -16,9 +16,11 @@ from models import ode, paths
 from models.augment import dihedral
 from models.distance import signed_distance
 from models.family import Batch, Setting
+from models.lora import LowRank
 from models.ode import VelocityFn
 from models.overlap import dice, dice_cross_entropy
 from models.paths import Path
+from models.pixel_prior import PixelPrior
 from models.pixels import PixelScale, pixel_scale
 from models.seg_net import SegNet, param_group
 from models.state import State
@@ -36,7 +38,7 @@ class FlowSeg:
     Attributes:
       net: the Flax module of the velocity.
       path: between noise and SDF.
-      sdf_std: deviation of the SDF from the guess, for which the network is preconditioned, see `models.paths`; 0: not.
+      prior: of what the guess leaves of the SDF, for which the network is preconditioned, see `models.paths`; or None.
       pixels: scale of the image's pixels.
       updater: optimiser and moving average.
       channel: of the batch's masks.
@@ -50,7 +52,7 @@ class FlowSeg:
 
     net: SegNet
     path: Path
-    sdf_std: float
+    prior: PixelPrior | None
     pixels: PixelScale
     updater: Updater
     channel: int
@@ -118,7 +120,7 @@ class FlowSeg:
         wide = t[:, None, None, None]
         alpha, alpha_rate = self.path.coefficients(wide)[0], self.path.rates(wide)[0]
         net = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, z, code, keys, method=self.net.decode)  # noqa: E731
-        left = paths.preconditioned(self.path, self.sdf_std, net, x - alpha * code.guess, t)
+        left = paths.preconditioned(self.path, self.prior, net, x - alpha * code.guess, t)
         return left + alpha_rate * code.guess
 
     def param_group(self, path: tuple[str, ...]) -> str:
@@ -167,7 +169,7 @@ class FlowSeg:
         velocity = self._velocity(params, x, t, batch["z"], code, keys)
         error = jnp.square(velocity - (alpha_rate * sdf + sigma_rate * eps))
         if self.weighting == "edm":
-            error /= jnp.square(paths.preconditioning(self.path, wide, self.sdf_std)[2])
+            error /= self.prior.average(paths.linear_estimate(self.path, wide)[1])
         error = jnp.mean(error, (1, 2, 3))
         if not self.auxiliary:
             return error, {}
@@ -220,7 +222,7 @@ def mask_channel(options: dict[str, Any], setting: Setting) -> int:
     return setting.mask_channels.index(name) if name else 0
 
 
-def build_net(options: dict[str, Any], setting: Setting) -> SegNet:
+def build_net(options: dict[str, Any], setting: Setting) -> SegNet | LowRank:
     """The network from `config.model`; its fields are taken out of `options`."""
     names = ("blocks", "patch", "concatenate", "norm_groups", "dropout", "detail")
     fields = {name: options.pop(name) for name in names}
@@ -233,7 +235,7 @@ def build_net(options: dict[str, Any], setting: Setting) -> SegNet:
         raise ValueError(f"model.augmentation 'dihedral' turns images, which must be square, not {height} x {width}")
     if height % net.stride or width % net.stride:
         raise ValueError(f"image of {height} x {width} px: the network needs multiples of {net.stride}")
-    return net
+    return setting.adapt(net)
 
 
 def networks(options: dict[str, Any]) -> tuple[str, ...]:
@@ -262,4 +264,4 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> FlowSe
     for name, choices in (("time", paths.TIMES), ("augmentation", AUGMENTATIONS), ("weighting", WEIGHTINGS)):
         if known[name] not in choices:
             raise ValueError(f"config.model.{name} {known[name]!r} is unknown; choose one of {', '.join(choices)}")
-    return FlowSeg(net, path, sdf_std, pixels, updater, channel, **known)
+    return FlowSeg(net, path, PixelPrior(sdf_std**2) if sdf_std else None, pixels, updater, channel, **known)

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from models.pixel_prior import Gain, PixelPrior
+
 TIMES = ("uniform", "logit_normal")
 
 
@@ -84,28 +86,37 @@ def build(name: str, sigma_min: float = 0.0) -> Path:
     return Linear(sigma_min) if name == "linear" else PATHS[name]()
 
 
-def preconditioning(path: Path, t, std: float):
-    """(c_in, c_skip, c_out) of velocity = c_skip x + c_out net(c_in x), for data of mean 0 and deviation `std`.
+def linear_estimate(path: Path, t) -> tuple[Gain, Gain]:
+    """Two functions of a variance of the data: the best linear estimate of the velocity over x, the variance it leaves.
 
-    c_skip x is the best linear estimate of the velocity from x alone; what it leaves has deviation c_out, so that the
-    network's input and its target both have variance 1 at every t, and it need not pass the noise through itself. It
-    is the preconditioning of Karras et al. (2022, appendix B.6) for any path: of the linear one, whose D(x) is
-    x + (1 - t) velocity, it is theirs exactly.
+    Times t are of any shape, which that of the variance must go with.
     """
     (alpha, sigma), (alpha_rate, sigma_rate) = path.coefficients(t), path.rates(t)
-    xp = _array_module(t)
-    variance = (alpha * std) ** 2 + sigma**2
-    skip = (alpha * alpha_rate * std**2 + sigma * sigma_rate) / variance
-    left = std * abs(alpha_rate * sigma - alpha * sigma_rate)
-    return 1.0 / xp.sqrt(variance), skip, left / xp.sqrt(variance)
+
+    def skip(variance):
+        return (alpha * alpha_rate * variance + sigma * sigma_rate) / (alpha**2 * variance + sigma**2)
+
+    def left(variance):
+        return variance * (alpha_rate * sigma - alpha * sigma_rate) ** 2 / (alpha**2 * variance + sigma**2)
+
+    return skip, left
 
 
-def preconditioned(path: Path, data_std: float, net: Callable, x: jax.Array, t: jax.Array) -> jax.Array:
-    """Velocity [b, h, w, c] of `net`, preconditioned for data of deviation data_std; 0 leaves it as it is."""
-    if not data_std:
+def preconditioned(path: Path, prior: PixelPrior | None, net: Callable, x: jax.Array, t: jax.Array) -> jax.Array:
+    """Velocity [b, h, w, c] at times t [b]: the best linear estimate under the prior, and c_out net(c_in x).
+
+    What the estimate leaves has deviation c_out, so that the network's input and its target both have variance 1 at
+    every t, and it need not pass the noise through itself. It is the preconditioning of Karras et al. (2022, appendix
+    B.6) for any path and any Gaussian prior: of the linear one, whose D(x) is x + (1 - t) velocity, and an isotropic
+    prior, it is theirs exactly. Without a prior the velocity is the network's.
+    """
+    if prior is None:
         return net(x)
-    c_in, c_skip, c_out = preconditioning(path, t[:, None, None, None], data_std)
-    return c_skip * x + c_out * net(c_in * x)
+    wide = t[:, None, None, None]
+    skip, left = linear_estimate(path, wide)
+    alpha, sigma = path.coefficients(wide)
+    c_in = jax.lax.rsqrt((alpha * prior.std) ** 2 + sigma**2)
+    return prior.apply(skip, x) + jnp.sqrt(prior.average(left)) * net(c_in * x)
 
 
 def sample_time(name: str, u: jax.Array, mean: float = 0.0, std: float = 1.0) -> jax.Array:

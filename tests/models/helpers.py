@@ -56,12 +56,14 @@ def make_family(
     size=SIZE,
     channels=1,
     family="ddpm",
+    adapters=None,
     **changes,
 ):
     means = LABEL_MEANS if (size, channels) == (SIZE, 1) else None
     if means is None:
         changes |= {"center": "pixels"}
-    setting = Setting((size, size, channels), LABELS, (-0.2,) * channels, (0.4,) * channels, 8, dtype, means)
+    scale = (-0.2,) * channels, (0.4,) * channels
+    setting = Setting((size, size, channels), LABELS, *scale, 8, dtype, means, adapters=adapters)
     updater = Updater({"net": optimizer(rate)}, ema, accumulate, loss_scaling)
     options = model_options(CONFIGS[family], **changes)
     return families.build(family, options, setting, updater)
@@ -71,16 +73,18 @@ def make_flow(**changes):
     return make_family(family="flow", **changes)
 
 
-def make_gan(accumulate=1, rate=1e-3, optimizer=optax.adam, size=SIZE, channels=1, **changes):
-    setting = Setting((size, size, channels), LABELS, (-0.2,) * channels, (0.4,) * channels, 8)
+def make_gan(accumulate=1, rate=1e-3, optimizer=optax.adam, size=SIZE, channels=1, adapters=None, **changes):
+    scale = (-0.2,) * channels, (0.4,) * channels
+    setting = Setting((size, size, channels), LABELS, *scale, 8, adapters=adapters)
     updater = Updater({name: optimizer(rate) for name in ("generator", "discriminator")}, EMA(), accumulate)
     small = {"generator_channels": (16,), "discriminator_channels": (16,), "patch": size // 4, "latent": 8}
     options = gan_cxr.get_model().to_dict() | small | changes
     return families.build(options.pop("family"), options, setting, updater)
 
 
-def make_vae(accumulate=1, rate=1e-3, optimizer=optax.adam, size=SIZE, image_channels=1, **changes):
-    setting = Setting((size, size, image_channels), LABELS, (-0.2,) * image_channels, (0.4,) * image_channels, 8)
+def make_vae(accumulate=1, rate=1e-3, optimizer=optax.adam, size=SIZE, image_channels=1, adapters=None, **changes):
+    scale = (-0.2,) * image_channels, (0.4,) * image_channels
+    setting = Setting((size, size, image_channels), LABELS, *scale, 8, adapters=adapters)
     updater = Updater({name: optimizer(rate) for name in ("net", "discriminator")}, EMA(), accumulate)
     small = {"channels": (16, 16), "groups": (1, 1), "latents": (4, 2), "patch": 2, "embedding": 16}
     options = vae_cxr.get_model().to_dict() | small | changes

@@ -133,7 +133,7 @@ def test_with_its_label_cost_the_noise_of_a_condition_stays_unbiased():
 
 def test_the_loss_of_the_exact_velocity_is_least():
     """On Gaussian pixels the regression's minimum is the conditional expectation, and its residual is known."""
-    family = make_flow(time="uniform", stratified=True, precondition=False)
+    family = make_flow(time="uniform", stratified=True, prior="none")
     variance, n = 0.3, 4000
     rng = np.random.default_rng(0)
     z = jnp.asarray(rng.normal(size=(n, 4, 4, 1)) * variance**0.5, jnp.float32)
@@ -154,18 +154,19 @@ def test_the_loss_of_the_exact_velocity_is_least():
 def test_preconditioning_is_that_of_edm_and_leaves_what_no_line_explains(x64):
     """Linear path: x + (1 - t) v is Karras et al.'s D(x / t; (1 - t) / t), their table 1. Others: by regression."""
     t, std = np.linspace(0.05, 0.95, 7), 0.5
-    c_in, c_skip, c_out = paths.preconditioning(paths.Linear(), t, std)
+    skip, left = paths.linear_estimate(paths.Linear(), t)
+    c_skip, c_out = skip(std**2), left(std**2) ** 0.5
     sigma = (1 - t) / t
     norm = np.sqrt(sigma**2 + std**2)
     np.testing.assert_allclose(1 + (1 - t) * c_skip, std**2 / norm**2 / t, rtol=1e-10)
     np.testing.assert_allclose((1 - t) * c_out, sigma * std / norm, rtol=1e-10)
-    np.testing.assert_allclose(c_in, 1 / norm / t, rtol=1e-10)
     rng = np.random.default_rng(0)
     z, eps = std * rng.choice([-1.0, 1.0], 400_000), rng.normal(size=400_000)
     for path in (paths.Cosine(), paths.VP(), paths.Linear(0.1)):
         (alpha, sigma), (alpha_rate, sigma_rate) = path.coefficients(0.6), path.rates(0.6)
         x, velocity = alpha * z + sigma * eps, alpha_rate * z + sigma_rate * eps
-        _, c_skip, c_out = paths.preconditioning(path, np.asarray(0.6), std)
+        skip, left = paths.linear_estimate(path, np.asarray(0.6))
+        c_skip, c_out = skip(std**2), left(std**2) ** 0.5
         assert float(c_skip) == pytest.approx((x @ velocity) / (x @ x), abs=0.02)
         assert float(c_out) == pytest.approx(np.std(velocity - c_skip * x), rel=0.01)
 
@@ -177,7 +178,7 @@ def test_accumulation_is_the_large_batch():
 
 
 def test_guidance_applies_between_its_times():
-    family = make_flow(center="pixels", precondition=False)
+    family = make_flow(center="pixels", prior="none")
 
     class Label:
         def apply(self, _, x, condition, label, keys):

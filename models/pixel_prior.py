@@ -1,0 +1,83 @@
+"""What is known of an image before a network looks: a Gaussian over its pixels, and the best linear estimates it gives.
+
+EDM's preconditioning (Karras et al. 2022, appendix B.6) has the network predict what the posterior mean of an isotropic
+Gaussian leaves. Images of one body part are far from isotropic: most of their variance lies in a few directions. With
+their covariance in its place, the untrained network already draws samples of that Gaussian, and learns what is not
+Gaussian. That a trained denoiser is close to this linear one at all but low noise is shown by Wang and Vastola (2024).
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from models.pixels import PixelScale
+
+PRIORS = ("none", "isotropic", "gaussian")
+Gain = Callable[[jax.Array], jax.Array]  # of variances, elementwise
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PixelPrior:
+    """N(0, U' diag(variance) U + rest (I - U' U)) over images of d numbers on the network's scale.
+
+    Attributes:
+      rest: variance in every direction that is none of the basis.
+      basis: U [r, d], orthonormal rows; or None: the prior is isotropic.
+      variance: [r] along them.
+    """
+
+    rest: float
+    basis: jax.Array | None = None
+    variance: jax.Array | None = None
+
+    @property
+    def std(self) -> float | jax.Array:
+        """Root mean square deviation of a pixel."""
+        return jnp.sqrt(self.average(lambda variance: variance))
+
+    def apply(self, gain: Gain, x: jax.Array) -> jax.Array:
+        """gain(covariance) x for images x [b, h, w, c]; `gain` gives [b, 1, 1, 1] or a scalar of one variance."""
+        rest = gain(jnp.float32(self.rest))
+        if self.basis is None:
+            return rest * x
+        flat, rest = x.reshape(len(x), -1), jnp.reshape(rest, (-1, 1))
+        along = jnp.einsum("bd,rd->br", flat, self.basis, precision=jax.lax.Precision.HIGHEST)
+        gains = gain(self.variance[:, None, None, None, None])  # [r, b, 1, 1, 1] or [r, 1, 1, 1, 1]
+        change = along * (gains.reshape(len(self.variance), -1).T - rest)
+        moved = jnp.einsum("br,rd->bd", change, self.basis, precision=jax.lax.Precision.HIGHEST)
+        return (rest * flat + moved).reshape(x.shape)
+
+    def average(self, gain: Gain) -> jax.Array:
+        """tr gain(covariance) / d: the mean of `gain` over all d directions, of the shape that `gain` gives."""
+        rest = gain(jnp.float32(self.rest))
+        if self.basis is None:
+            return rest
+        d, along = self.basis.shape[1], jax.vmap(gain)(self.variance).sum(0)
+        return (along + (d - len(self.variance)) * rest) / d
+
+
+def pixel_prior(name: str, std: float, covariance, pixels: PixelScale, center: str) -> PixelPrior | None:
+    """The prior that `config.model.prior` names; None of "none".
+
+    Args:
+      std: of an isotropic one, on the network's scale.
+      covariance: (basis, variance, rest) of data.covariance, in units of x in [-1, 1]; or None.
+      center: `config.model.center`: the covariance is about the image that a label leads one to expect.
+
+    Raises:
+      ValueError: an unknown name, no covariance, or images that are not centred so.
+    """
+    if name not in PRIORS:
+        raise ValueError(f"model.prior {name!r} is unknown; choose one of {', '.join(PRIORS)}")
+    if name == "none":
+        return None
+    if name == "isotropic":
+        return PixelPrior(std**2)
+    if covariance is None or center != "label":
+        raise ValueError("model.prior 'gaussian' needs model.center 'label' and the training split's covariance")
+    basis, variance, rest = covariance
+    scale = np.square(pixels.scale[0], dtype=np.float64)  # one for all channels where images are so centred
+    return PixelPrior(float(rest / scale), jnp.asarray(basis), jnp.asarray(variance / scale, jnp.float32))
