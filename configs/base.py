@@ -23,6 +23,7 @@ def get_base() -> Config:
     config.train = get_train()
     config.optim = Config()  # network -> get_optimizer(); a GAN has two
     config.ema = get_ema()
+    config.init = get_init()
     config.eval = get_eval()
     config.checkpoint = get_checkpoint()
     config.mesh = Config()
@@ -66,6 +67,20 @@ def get_ema() -> Config:
     ema.halflife_images = 500_000.0  # half-life in images, so it does not depend on the batch size; 0 keeps no average
     ema.rampup = 0.05  # early on, the half-life is at most this share of the images seen
     return ema
+
+
+def get_init() -> Config:
+    """Fine-tuning, see docs/fine_tuning.md. Optimiser, warm-up and average begin anew."""
+    init = Config()
+    init.source = ""  # begin from: a run directory, a checkpoint, published weights (.safetensors, .pth); "" nothing
+    init.checkpoint = ""  # of the source: latest, best, a step, a duration; "" is what the source itself would use
+    init.average = True  # take the source's moving average, where it has one; else its raw weights
+    init.train = "all"  # all; head; lora (adapters); freezed (all but a discriminator's first levels)
+    init.rate = 1.0  # factor on the learning rate of what comes from the source; what is new has the full rate
+    init.freeze_levels = 2  # freezed: levels that stay, counted from the image, and the stem before them
+    init.lora_rank = 8  # lora: rank of each adapter
+    init.lora_alpha = 8.0  # lora: an adapter's product is scaled by alpha / rank
+    return init
 
 
 def get_eval() -> Config:

@@ -46,6 +46,36 @@ def get_plain_unet() -> Config:
     return plain
 
 
+def ddpm_cifar10(config: Config) -> None:
+    """The network and chain of Ho et al. (2020), as google/ddpm-cifar10-32 publishes it for diffusers' UNet2DModel."""
+    _published(config, "linear")
+    unet = config.model.unet
+    unet.channels, unet.multipliers, unet.blocks, unet.attention = 128, (1, 2, 2, 2), 2, (2,)
+    unet.attention_layout, unet.head_channels, unet.scale_shift = "separate", None, False
+    unet.norm_epsilon, unet.downsample_padding, unet.time_order, unet.freq_shift = 1e-6, 0, "sin_cos", 1.0
+    config.data.image_size = 32
+
+
+def imagenet64(config: Config) -> None:
+    """Class-conditional ImageNet at 64x64 of guided-diffusion (Dhariwal and Nichol 2021), its 64x64_diffusion.pt."""
+    _published(config, "cosine")
+    unet = config.model.unet
+    unet.channels, unet.multipliers, unet.blocks, unet.attention = 192, (1, 2, 3, 4), 3, (2, 4, 8)
+    unet.attention_layout, unet.head_channels, unet.resblock_updown = "split", 64, True
+    config.model.learned_variance = True
+    config.data.image_size = 64
+
+
+def _published(config: Config, schedule: str) -> None:
+    """What the published chains have in common: 1000 steps, noise predicted, pixels in [-1, 1] as they are."""
+    model = config.model
+    model.schedule, model.target, model.weight = schedule, "eps", "simple"
+    model.normalise, model.center, model.stratified = "none", "pixels", False
+    model.unet.patch, model.unet.local_channels, model.unet.norm_groups = 1, 0, 32
+    config.train.batch_size, config.optim.net.learning_rate = 32, 1e-4
+    config.optim.net.warmup = "500 steps"
+
+
 def shrink_unet(unet: Config) -> None:
     """For `:smoke`."""
     unet.channels = 32

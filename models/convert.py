@@ -60,6 +60,31 @@ LAYERS = {
 }
 
 
+def unet_from_published(weights: Arrays) -> tuple[str, dict]:
+    """(layout's name, parameters) of published weights, the layout told by their names.
+
+    Raises:
+      KeyError: neither layout, or a name that `models.unet.UNet` has no place for.
+    """
+    if any(name.startswith("down_blocks.") for name in weights):
+        return "diffusers", unet_from_diffusers(weights)
+    if any(name.startswith("input_blocks.") for name in weights):
+        return "guided-diffusion", unet_from_guided_diffusion(weights, *guided_shape(weights))
+    raise KeyError(
+        f"weights of neither diffusers' UNet2DModel (down_blocks...) nor guided-diffusion (input_blocks...); "
+        f"they begin with {', '.join(list(weights)[:3])}"
+    )
+
+
+def guided_shape(weights: Arrays) -> tuple[int, int]:
+    """(levels, blocks a level) of guided-diffusion's UNetModel: where its way up first changes resolution."""
+    outputs = 1 + max(int(m[1]) for name in weights if (m := re.match(r"output_blocks\.(\d+)\.", name)))
+    ups = [int(m[1]) for name in weights
+           if (m := re.match(r"output_blocks\.(\d+)\.[12]\.(?:conv|in_layers\.0)\.weight$", name))]  # fmt: skip
+    blocks = min(ups, default=outputs - 1)
+    return outputs // (blocks + 1), blocks
+
+
 def unet_from_diffusers(weights: Arrays) -> dict:
     """State of diffusers' UNet2DModel -> parameters of `models.unet.UNet` with attention_layout "separate"."""
     levels = 1 + max(int(m[1]) for name in weights if (m := re.match(r"down_blocks\.(\d+)\.", name)))

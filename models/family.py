@@ -2,10 +2,13 @@
 
 import dataclasses
 import importlib
+from collections.abc import Callable
 from typing import Any, Protocol
 
+import flax.linen as nn
 import jax
 
+from models.lora import LowRank
 from models.pixels import PixelScale
 from models.state import State
 from models.update import Updater
@@ -24,8 +27,10 @@ class Setting:
       mean, std: [c] of the training split's pixels in [-1, 1].
       bits: bits of a stored pixel.
       compute_dtype: dtype of the networks' arithmetic; parameters are float32.
+      covariance: (basis, variance, rest) of data/covariance.py, or None.
       mask_channels: names of the masks' channels; none without masks.
       label_means: (maps, prevalence, std) of data/label_means.py, or None.
+      adapters: (rank, alpha) of low-rank adapters on every network, or None.
     """
 
     image_shape: tuple[int, int, int]
@@ -36,12 +41,20 @@ class Setting:
     compute_dtype: Any = None
     label_means: Any = None
     mask_channels: tuple[str, ...] = ()
+    adapters: tuple[int, float] | None = None
+    covariance: Any = None
+
+    def adapt(self, net: nn.Module) -> nn.Module | LowRank:
+        """`net` as the family is to hold it: with adapters where there are any."""
+        return net if self.adapters is None else LowRank(net, *self.adapters)
 
 
 class Family(Protocol):
     """A frozen dataclass with these methods; the loop calls them and knows no more.
 
     `sample` gives images [b, h, w, c] in [-1, 1], clipped; its options are those of `config.sample`.
+    `likelihoods` gives {kind: function of (state, batch, key) -> bits/dim [b]}, the least loose first; none without a
+    density.
     `init` takes a batch for its shapes only. `warnings` says in words where a row of training scalars means trouble.
     """
 
@@ -54,6 +67,8 @@ class Family(Protocol):
     def eval_step(self, state: State, batch: Batch, key: jax.Array) -> dict[str, jax.Array]: ...
 
     def sample(self, state: State, keys: jax.Array, label: jax.Array, **options) -> jax.Array: ...
+
+    def likelihoods(self) -> dict[str, Callable]: ...
 
     def param_group(self, path: tuple[str, ...]) -> str: ...
 

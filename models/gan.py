@@ -5,6 +5,7 @@ own scale [-1, 1].
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -99,6 +100,14 @@ class GAN:
         options = SampleOptions(**options)
         z = jax.vmap(lambda k: truncated_normal(k, self.latent, options.truncation))(keys)
         return jnp.clip(self._generate(state.sampling_params("generator"), z, label), -1.0, 1.0)
+
+    def likelihoods(self) -> dict[str, Callable]:
+        """None: a GAN has no density."""
+        return {}
+
+    def realness(self, state: State, batch: Batch) -> jax.Array:
+        """D's logit [b] of images [b, h, w, c] in [-1, 1] with their labels: the higher, the more real to D."""
+        return self._judge(state.params["discriminator"], batch["image"], batch["label"])[0]
 
     def param_group(self, path: tuple[str, ...]) -> str:
         """Where a parameter stands: stem, label, head or body."""
@@ -249,4 +258,5 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> GAN:
     known = {name: options.pop(name) for name in fields}
     if options:
         raise ValueError(f"config.model.{next(iter(options))} is not a field of the gan family")
-    return GAN(generator, discriminator, pixels, updater, game=game, adaptive=adaptive, **known)
+    nets = setting.adapt(generator), setting.adapt(discriminator)
+    return GAN(*nets, pixels, updater, game=game, adaptive=adaptive, **known)

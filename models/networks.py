@@ -5,13 +5,14 @@ from typing import Any
 import flax.linen as nn
 
 from models.family import Setting
+from models.lora import LowRank
 from models.plain_unet import PlainUNet
 from models.unet import UNet
 
 NETWORKS = {"unet": UNet, "plain_unet": PlainUNet}
 
 
-def build_network(options: dict[str, Any], out_channels: int, setting: Setting) -> nn.Module:
+def build_network(options: dict[str, Any], out_channels: int, setting: Setting) -> nn.Module | LowRank:
     """Takes `network` and the networks' own sections out of `options`, and builds the one that is named.
 
     Raises:
@@ -25,7 +26,7 @@ def build_network(options: dict[str, Any], out_channels: int, setting: Setting) 
     if setting.compute_dtype is not None:
         fields["dtype"] = setting.compute_dtype
     try:
-        return NETWORKS[name](out_channels=out_channels, **fields)
+        return setting.adapt(NETWORKS[name](out_channels=out_channels, **fields))
     except TypeError as error:
         raise ValueError(f"config.model.{name}: {error}") from error
 

@@ -4,7 +4,7 @@ Shared by the families; each calls it once a network.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -50,12 +50,15 @@ class Updater:
       ema: the moving average kept of every network named in `averaged`.
       accumulate: micro-batches a step; the gradient is that of the whole batch.
       loss_scaling: scale the loss against underflow (float16), skip steps that overflow.
+      frozen: network -> paths ("a/b/kernel") of parameters that stay as they are: no gradient is computed for them,
+        and their average is themselves. Their optimiser must leave them too.
     """
 
     optimizers: dict[str, optax.GradientTransformation]
     ema: EMA = EMA()
     accumulate: int = 1
     loss_scaling: bool = False
+    frozen: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
 
     def init(self, params: dict[str, PyTree], averaged: tuple[str, ...]) -> State:
         """A fresh state for `params`, networks in `averaged` with a moving average."""
@@ -91,7 +94,7 @@ class Updater:
         total = jnp.maximum(jnp.sum(batch["weight"]), 1e-8)
 
         def objective(params, part):
-            value, scalars = loss(params, part)
+            value, scalars = loss(self._stopped(name, params), part)
             sums = {k: jnp.sum(part["weight"] * v) / total for k, v in ({"loss": value} | scalars).items()}
             return sums["loss"] * scale, sums
 
@@ -122,7 +125,9 @@ class Updater:
         ema = state.ema
         if name in ema:
             decay = self.ema.decay(state.step + 1, batch_size)
-            ema = ema | {name: jax.tree.map(lambda e, p: decay * e + (1 - decay) * p, ema[name], params)}
+            frozen = self.frozen.get(name, ())
+            follow = lambda path, e, p: p if path_name(path) in frozen else decay * e + (1 - decay) * p  # noqa: E731
+            ema = ema | {name: jax.tree.map_with_path(follow, ema[name], params)}
         state = state.replace(
             params=state.params | {name: params},
             opt_state=state.opt_state | {name: opt_state},
@@ -133,6 +138,17 @@ class Updater:
         if self.loss_scaling:
             scalars = {"grad_norm": jnp.where(finite, norm, 0.0), "loss_scale": extra["loss_scale"][name]["scale"]}
         return state, scalars
+
+    def _stopped(self, name: str, params: PyTree) -> PyTree:
+        """`params` of which the frozen ones are constants, so that no time goes into their gradient."""
+        frozen = self.frozen.get(name, ())
+        stop = lambda path, p: jax.lax.stop_gradient(p) if path_name(path) in frozen else p  # noqa: E731
+        return jax.tree.map_with_path(stop, params) if frozen else params
+
+
+def path_name(path: tuple) -> str:
+    """A path of jax.tree_util as "a/b/kernel"."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def _sum_over_parts(fn, parts: Batch):

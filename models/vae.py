@@ -7,6 +7,8 @@ the bound with a discriminator (models/vae_gan.py).
 
 import dataclasses
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,10 +16,13 @@ import jax.numpy as jnp
 
 from models.discretised import discretised_gaussian, discretised_logistic
 from models.family import Batch, Setting
+from models.lora import LowRank
 from models.pixels import PixelScale, pixel_scale
 from models.state import State
 from models.update import Updater, example_keys
 from models.vae_nets import VAENet, divergence
+
+CODES = 100  # drawn an image for the importance-weighted bound
 
 POINTS = ("autoencoder", "denoising")
 OBJECTIVES = ("elbo", *POINTS, "adversarial")
@@ -143,6 +148,12 @@ class VAE:
 
         weights = jax.lax.map(one, jnp.arange(k))
         return (math.log(k) - jax.nn.logsumexp(weights, axis=0)) / (self._dims * math.log(2.0))
+
+    def likelihoods(self) -> dict[str, Callable]:
+        """{kind: function of (state, batch, key) that gives bits/dim [b]}; none of an autoencoder."""
+        if self.is_point:
+            return {}
+        return {f"IWAE, k = {CODES}": partial(self.importance_bits_per_dim, k=CODES)}
 
     def param_group(self, path: tuple[str, ...]) -> str:
         """Where a parameter stands: stem, label, head or body."""
@@ -284,7 +295,7 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> VAE:
     return vae_gan.build(judge, setting, shared, known)
 
 
-def _build_net(options: dict[str, Any], setting: Setting) -> VAENet:
+def _build_net(options: dict[str, Any], setting: Setting) -> VAENet | LowRank:
     """The network, its fields taken out of `options`."""
     height, width, channels = setting.image_shape
     shape = {name: tuple(options.pop(name)) for name in ("channels", "groups", "latents")}
@@ -298,7 +309,7 @@ def _build_net(options: dict[str, Any], setting: Setting) -> VAENet:
     if any(number and not size for number, size in zip(shape["groups"], shape["latents"], strict=True)):
         raise ValueError("model.latents must be above 0 wherever model.groups is")
     dtype = {} if setting.compute_dtype is None else {"dtype": setting.compute_dtype}
-    return VAENet(
+    net = VAENet(
         out_channels=2 * channels,
         image_size=height,
         patch=patch,
@@ -309,3 +320,4 @@ def _build_net(options: dict[str, Any], setting: Setting) -> VAENet:
         **shape,
         **dtype,
     )
+    return setting.adapt(net)

@@ -113,4 +113,4 @@ def build(options: dict[str, Any], setting: Setting, shared: tuple, known: dict[
     net = Discriminator(channels=channels, image_size=size, **shape, **dtype)
     check_levels(size, net.patch, net.channels)
     weight = options.pop("weight")
-    return AdversarialVAE(*shared, **known, discriminator=net, game=Game(**options), weight=weight)
+    return AdversarialVAE(*shared, **known, discriminator=setting.adapt(net), game=Game(**options), weight=weight)

@@ -26,8 +26,7 @@ def loss_weight(name: str, denoiser: Denoiser, t: jax.Array, min_snr_gamma: floa
     if name == "min_snr":
         return jnp.minimum((alpha / sigma) ** 2, min_snr_gamma) * to_target
     if name == "edm":
-        level, data = sigma / alpha, denoiser.sigma_data
-        return (level**2 + data**2) / (level * data) ** 2 * to_target
+        return to_target / jnp.square(denoiser.left(sigma / alpha))
     if name == "likelihood":
         return _likelihood(denoiser, t) * to_target
     raise ValueError(f"model.weight {name!r} is unknown; choose one of {', '.join(WEIGHTS)}")
@@ -42,8 +41,7 @@ def _x0_error_of_target_error(denoiser: Denoiser, alpha, sigma):
         return level**2
     if denoiser.target == "v":
         return sigma**2
-    data = denoiser.sigma_data
-    return (level * data) ** 2 / (level**2 + data**2)
+    return jnp.square(denoiser.left(level))
 
 
 def _likelihood(denoiser: Denoiser, t):

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from configs import datasets, ddpm_cxr, flow_cxr, flow_seg, gan_cxr, unet_seg, vae_cxr
+from configs import datasets, ddpm_cxr, flow_cxr, flow_seg, gan_cxr, pretrain_natural, unet_seg, vae_cxr
 from data import NAMES, DataOptions
 from models import family as families
 from models.family import FAMILIES
@@ -25,6 +25,22 @@ def test_presets_of_the_vae(preset):
     assert set(families.networks("vae", config.model)) == set(config.optim)
     assert ("discriminator" in config.optim) == ("adversarial" in preset)
     assert (config.model.groups[1] == 0) == ("flat" in preset)
+
+
+@pytest.mark.parametrize("family", pretrain_natural.FAMILIES)
+def test_pretraining_differs_from_the_fine_tuning_in_its_data_alone(family):
+    before, after = pretrain_natural.get_config(family), pretrain_natural.FAMILIES[family].get_config()
+    assert (before.data.name, before.data.channels, before.name) == ("natural", 3, f"pretrain_natural_{family}")
+    assert before.is_locked and before.model == after.model and before.optim == after.optim
+    assert before.data.image_size == after.data.image_size
+    small = pretrain_natural.get_config(f"smoke,medmnist,{family},gray")
+    assert (small.data.name, small.data.channels, small.train.duration) == ("medmnist", 1, "12 steps")
+
+
+@pytest.mark.parametrize("arg", [None, "smoke", "ddpm,vae"])
+def test_pretraining_needs_one_family(arg):
+    with pytest.raises(ValueError, match="needs one family of ddpm, flow, gan, vae"):
+        pretrain_natural.get_config(arg)
 
 
 def test_segmenters_differ_in_the_objective_alone():

@@ -18,20 +18,24 @@ def main() -> int:
     config, values = parse_config(sys.argv, _define_flags)
     _prepare_backend(config, values.distributed)
     # Imported here: a mistake on the command line is answered before JAX is loaded.
-    from train import build, loop, rundir, sharding
+    from train import begin, build, loop, rundir, sharding
 
     folder = Path(values.workdir or Path("runs") / config.name)
     mesh = sharding.make_mesh(config.mesh.fsdp)
     sharding.check_batch(config.train.batch_size, config.train.accumulate, mesh)
     build.compute_dtype(config.precision)
     dataset = load(DataOptions(**config.data.to_dict()))
-    # A run goes on with the means that it began with, to the bit.
+    # A run goes on with the means and the covariance that it began with, to the bit.
     means = rundir.read_label_means(folder, dataset.info) or dataset.label_means()
-    family = build.build_family(config, dataset.info, means)
+    rank, covariance = build.covariance_rank(config), rundir.read_covariance(folder, dataset.info)
+    covariance = covariance or (dataset.covariance(rank) if rank else None)
+    start = begin.prepare(config, folder, dataset.info, means, covariance)
+    family = build.build_family(config, dataset.info, means, start, covariance)
+    begin.tell(start)
     if values["dry-run"].value:
         from train.dry_run import report
 
-        report(config, dataset, family, mesh)
+        report(config, dataset, family, mesh, start)
         return 0
     from analysis.evaluators import build_evaluators
 
@@ -39,10 +43,12 @@ def main() -> int:
     evaluators = build_evaluators(config, family, dataset, mesh, folder)
     with rundir.locked(folder):
         rundir.open_run(folder, rundir.to_plain(config))
-        if not rundir.record_provenance(folder, dataset):
+        begin.record(folder, start)
+        if not rundir.record_provenance(folder, dataset, start and start.facts, covariance):
             say("warning: the source files have changed since this run was last started; the run goes on with the new")
         try:
-            summary = loop.run(config, folder, dataset, family, mesh, evaluators)
+            first = start.begin if start else begin.unchanged
+            summary = loop.run(config, folder, dataset, family, mesh, evaluators, first)
         except loop.Interrupted as stop:
             say(f"{stop}; the same command goes on from there")
             return 130 if stop.signum == signal.SIGINT else 0

@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from data import Info, UserError
+from data.covariance import PixelCovariance
 from data.label_means import LabelMeans
 from data.ranges import to_float
 from models import family as families
@@ -19,6 +20,7 @@ from models.family import Family, Setting
 from models.state import State
 from models.update import EMA, Updater
 from train.durations import to_steps
+from train.fine_tune import Start, options_of
 from train.optim import build_optimizer
 from train.sharding import batch_sharding, replicated, state_shardings
 
@@ -60,16 +62,27 @@ def make_plan(config: ml_collections.ConfigDict, train_images: int) -> Plan:
     return plan
 
 
-def build_family(config: ml_collections.ConfigDict, info: Info, means: LabelMeans) -> Family:
-    """The family of `config.model`, with optimisers, for images as `info` and `means` describe them.
+def build_family(
+    config: ml_collections.ConfigDict,
+    info: Info,
+    means: LabelMeans,
+    start: Start | None = None,
+    covariance: PixelCovariance | None = None,
+) -> Family:
+    """The family of `config.model`, with optimisers, for images as `info`, `means` and `covariance` describe them.
+
+    Args:
+      start: how a fine-tuned run began: which parameters are frozen, and at which rate the others are trained.
 
     Raises:
       UserError: something in the config that cannot be built, in the words of who noticed.
     """
     options = config.model.to_dict()
     name, dtype = options.pop("family"), compute_dtype(config.precision)
+    init, roles = options_of(config), start.roles if start else {}
     setting = Setting(
-        info.image_shape, len(info.labels), info.mean, info.std, info.bits, dtype, means, info.mask_channels
+        info.image_shape, len(info.labels), info.mean, info.std, info.bits, dtype, means, info.mask_channels,
+        init.adapters, covariance,
     )  # fmt: skip
     train_images = info.sizes["train"]
 
@@ -85,11 +98,21 @@ def build_family(config: ml_collections.ConfigDict, info: Info, means: LabelMean
                 f"config.optim.{missing[0]} is missing: with these options the family {name!r} has a network of that "
                 f"name; a preset may bring both (see the config file's first lines)"
             )
-        optimizers = {n: build_optimizer(config.optim[n].to_dict(), total, steps, n) for n in networks}
-        updater = Updater(optimizers, EMA(**config.ema.to_dict()), config.train.accumulate, dtype == jnp.float16)
+        optimizers = {
+            n: build_optimizer(config.optim[n].to_dict(), total, steps, n, roles.get(n), init.rate) for n in networks
+        }
+        frozen = {n: frozenset(path for path, role in roles[n].items() if role == "frozen") for n in roles}
+        ema, scaling = EMA(**config.ema.to_dict()), dtype == jnp.float16
+        updater = Updater(optimizers, ema, config.train.accumulate, scaling, frozen)
         return families.build(name, options, setting, updater)
     except (ValueError, TypeError) as error:
         raise UserError(str(error)) from error
+
+
+def covariance_rank(config: ml_collections.ConfigDict) -> int:
+    """Directions of the pixels' covariance that the model asks for; 0: none."""
+    model = config.model.to_dict()
+    return model["prior_rank"] if model.get("prior") == "gaussian" else 0
 
 
 def compute_dtype(precision: str):

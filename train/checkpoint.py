@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
 from data import UserError
 from models.state import State
+from train.durations import to_steps
 
 logger = logging.getLogger(__name__)
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every save on stderr otherwise
@@ -120,6 +122,24 @@ class Checkpointer:
         restored = self._manager.restore(step, args=items)
         return restored["state"], restored["host"]
 
+    def find(self, name: str, batch_size: int, train_images: int) -> int:
+        """The step called `name`: latest, best, a step's number, or a duration such as "75 epochs".
+
+        Raises:
+          UserError: no checkpoint at all, no scored one, or no duration.
+        """
+        if self.latest_step is None:
+            raise UserError(f"{self.folder} holds no intact checkpoint; train the run first")
+        if name == "latest":
+            return self.latest_step
+        if name == "best":
+            best = self.best_step()
+            if best is None:
+                raise UserError(f"{self.folder}: no checkpoint has a score; use latest")
+            return best
+        duration = f"{name} steps" if name.isdigit() else name
+        return to_steps(duration, "the checkpoint", batch_size, train_images)
+
     def set_score(self, step: int, score: float) -> None:
         """Scores a step, also one that is saved already; the next save keeps it for good. A score must be finite."""
         if math.isfinite(score):
@@ -145,6 +165,15 @@ class Checkpointer:
         if jax.process_index() == 0:
             write_seal(self.folder / str(step))
             _remove_stray_seals(self.folder)
+
+
+def read_params(step_folder: Path) -> dict[str, Any]:
+    """{"params", "ema"} of a saved step as nested dicts of NumPy arrays; the rest is not read."""
+    saved = _saved_tree(step_folder)
+    wanted = {name: saved[name] for name in ("params", "ema")}
+    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
+    args = ocp.args.PyTreeRestore(item=wanted, restore_args=as_numpy, partial_restore=True)
+    return ocp.PyTreeCheckpointer().restore(step_folder / "state", args=args)
 
 
 def _saved_tree(step_folder: Path):

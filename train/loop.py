@@ -78,8 +78,12 @@ def run(
     family: Family,
     mesh: Mesh,
     evaluators: list[Evaluator],
+    begin: Callable[[State], State] = lambda state: state,
 ) -> dict[str, Any]:
     """Trains from where `folder` stands to the end, and returns the summary.
+
+    Args:
+      begin: what becomes of a fresh state before its first step.
 
     Raises:
       UserError: the loss is not finite, or the directory does not fit.
@@ -93,15 +97,15 @@ def run(
         trainer = _Trainer(config, folder, dataset, family, mesh, evaluators, plan, checkpointer)
         while True:
             with contextlib.suppress(_Restart):
-                return trainer.train(*_start(config, dataset, family, mesh, checkpointer))
+                return trainer.train(*_start(config, dataset, family, mesh, checkpointer, begin))
     finally:
         checkpointer.close()
 
 
-def _start(config, dataset, family, mesh, checkpointer) -> tuple[State, dict[str, Any]]:
+def _start(config, dataset, family, mesh, checkpointer, begin) -> tuple[State, dict[str, Any]]:
     """The newest intact checkpoint, or a fresh state."""
     if checkpointer.latest_step is None:
-        return build.init_state(family, dataset.info, mesh, config.seed), {}
+        return begin(build.init_state(family, dataset.info, mesh, config.seed)), {}
     state, host = checkpointer.restore(build.state_shapes(family, dataset.info, mesh))
     say(f"going on from step {int(state.step)}")
     return state, host

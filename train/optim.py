@@ -7,12 +7,18 @@ import jax
 import optax
 
 from data import UserError
+from models.update import path_name
 
 SCHEDULES = ("constant", "cosine", "multistep")
 
 
 def build_optimizer(
-    settings: Mapping[str, Any], total_steps: int, steps_of: Callable[[str, str], int], name: str
+    settings: Mapping[str, Any],
+    total_steps: int,
+    steps_of: Callable[[str, str], int],
+    name: str,
+    roles: Mapping[str, str] | None = None,
+    rate: float = 1.0,
 ) -> optax.GradientTransformation:
     """The optimiser of one network from `config.optim.<name>` (fields in configs/base.py).
 
@@ -20,29 +26,49 @@ def build_optimizer(
       total_steps: of the whole run.
       steps_of: (duration, field) -> steps.
       name: of the network, for messages.
+      roles, rate: see `by_role`; None where the network does not begin from a source.
 
     Raises:
       UserError: an unknown optimiser or schedule.
     """
     field = f"config.optim.{name}"
-    rate = build_schedule(settings, total_steps, steps_of, field)
+    schedule = build_schedule(settings, total_steps, steps_of, field)
     mask = None if settings["decay_all"] else kernels_only
     makers = {
-        "adam": lambda: optax.adam(rate, settings["b1"], settings["b2"], settings["epsilon"]),
+        "adam": lambda: optax.adam(schedule, settings["b1"], settings["b2"], settings["epsilon"]),
         "adamw": lambda: optax.adamw(
-            rate, settings["b1"], settings["b2"], settings["epsilon"],
+            schedule, settings["b1"], settings["b2"], settings["epsilon"],
             weight_decay=settings["weight_decay"], mask=mask,
         ),
         "lion": lambda: optax.lion(
-            rate, settings["b1"], settings["b2"], weight_decay=settings["weight_decay"], mask=mask
+            schedule, settings["b1"], settings["b2"], weight_decay=settings["weight_decay"], mask=mask
         ),
-        "sgd": lambda: optax.sgd(rate, settings["momentum"]),
-        "rmsprop": lambda: optax.rmsprop(rate, momentum=settings["momentum"], eps=settings["epsilon"]),
+        "sgd": lambda: optax.sgd(schedule, settings["momentum"]),
+        "rmsprop": lambda: optax.rmsprop(schedule, momentum=settings["momentum"], eps=settings["epsilon"]),
     }  # fmt: skip
     if settings["name"] not in makers:
         raise UserError(f"{field}.name={settings['name']!r} is unknown; choose one of {', '.join(makers)}")
     clip = optax.clip_by_global_norm(settings["clip"]) if settings["clip"] else optax.identity()
-    return optax.chain(clip, makers[settings["name"]]())
+    step = makers[settings["name"]]()
+    # One norm for all that is trained; what is frozen has no gradient (models/update.py).
+    return optax.chain(clip, step if roles is None else by_role(step, roles, rate))
+
+
+def by_role(
+    optimizer: optax.GradientTransformation, roles: Mapping[str, str], rate: float
+) -> optax.GradientTransformation:
+    """The optimiser of a network that begins from a source.
+
+    Args:
+      roles: {"a/b/kernel": role}: new is trained as `optimizer` says, pretrained at `rate` of its learning rate, and
+        frozen not at all: neither is it decayed, nor has it moments to keep.
+    """
+
+    def labels(params):
+        return jax.tree.map_with_path(lambda path, _: roles.get(path_name(path), "new"), params)
+
+    slowed = optax.chain(optimizer, optax.scale(rate))
+    return optax.partition({"new": optimizer, "pretrained": slowed, "frozen": optax.set_to_zero()}, labels)
 
 
 def build_schedule(

@@ -16,10 +16,11 @@ import ml_collections
 import numpy as np
 
 from data import Info, UserError
+from data.covariance import PixelCovariance
 from data.dataset import Dataset
 from data.label_means import LabelMeans
 
-MEANS = "label_means.npz"
+MEANS, COVARIANCE = "label_means.npz", "pixel_covariance.npz"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets", "grain", "diffrax")
 
 
@@ -79,10 +80,19 @@ def read_config(folder: Path) -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(json.loads(path.read_text()))
 
 
-def record_provenance(folder: Path, dataset: Dataset) -> bool:
+def record_provenance(
+    folder: Path,
+    dataset: Dataset,
+    source: dict[str, Any] | None = None,
+    covariance: PixelCovariance | None = None,
+) -> bool:
     """Adds this start to provenance.json (code, versions, device, data), and keeps the training labels.
 
-    The labels, and the mean images expected of them, let the run be sampled where the data is not at hand.
+    The labels, the mean images expected of them and their covariance let the run be sampled where the data is not at
+    hand.
+
+    Args:
+      source: what a fine-tuned run began from.
 
     Returns:
       Whether the data is what it was at the last start.
@@ -93,10 +103,10 @@ def record_provenance(folder: Path, dataset: Dataset) -> bool:
     if jax.process_index():
         return same
     np.save(folder / "train_labels.npy", dataset.arrays("train")["label"])
-    if not (folder / MEANS).exists():
-        temporary = folder / f"tmp_{MEANS}"
-        np.savez(temporary, **dataset.label_means()._asdict())
-        os.replace(temporary, folder / MEANS)
+    for name, values in ((MEANS, dataset.label_means()), (COVARIANCE, covariance)):
+        if values is not None and not (folder / name).exists():
+            np.savez(folder / f"tmp_{name}", **values._asdict())
+            os.replace(folder / f"tmp_{name}", folder / name)
     starts.append({
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git": git_revision(),
@@ -106,6 +116,7 @@ def record_provenance(folder: Path, dataset: Dataset) -> bool:
         "devices": jax.device_count(),
         "hosts": jax.process_count(),
         "data": dataset.info.to_dict(),
+        "source": source,
     })  # fmt: skip
     write_json(path, starts)
     return same
@@ -113,12 +124,25 @@ def record_provenance(folder: Path, dataset: Dataset) -> bool:
 
 def read_label_means(folder: Path, info: Info) -> LabelMeans | None:
     """The means that a run began with; None where there are none yet, or those of images of another shape."""
-    path = folder / MEANS
+    saved = _read_arrays(folder / MEANS)
+    if saved is None or saved["maps"].shape != (len(info.labels) + 1, *info.image_shape):
+        return None
+    return LabelMeans(saved["maps"], saved["prevalence"], float(saved["std"]))
+
+
+def read_covariance(folder: Path, info: Info) -> PixelCovariance | None:
+    """The covariance that a run began with; None where there is none, or that of images of another shape."""
+    saved = _read_arrays(folder / COVARIANCE)
+    if saved is None or saved["basis"].shape[1] != np.prod(info.image_shape):
+        return None
+    return PixelCovariance(saved["basis"], saved["variance"], float(saved["rest"]))
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray] | None:
     if not path.exists():
         return None
     with np.load(path) as saved:
-        means = LabelMeans(saved["maps"], saved["prevalence"], float(saved["std"]))
-    return means if means.maps.shape == (len(info.labels) + 1, *info.image_shape) else None
+        return dict(saved)
 
 
 def git_revision() -> str:

@@ -11,6 +11,7 @@ import pytest
 from models.convert import unet_from_diffusers, unet_from_guided_diffusion
 from models.layers import Dropout, LabelEmbedding
 from models.unet import UNet
+from tests.peers import import_diffusers
 
 # What is tested here runs once: most of a test would be LLVM's optimiser.
 jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -238,8 +239,7 @@ SCALE_SHIFT = dict(
     "layout", [CIFAR, DEFAULT, SCALE_SHIFT], ids=["ddpm-cifar10", "default", "scale-shift"]
 )
 def test_parity_with_diffusers(layout):
-    torch = pytest.importorskip("torch")
-    diffusers = pytest.importorskip("diffusers")
+    torch, diffusers = pytest.importorskip("torch"), import_diffusers()
     model = diffusers.UNet2DModel(in_channels=3, out_channels=3, **layout["theirs"])
     model, weights = randomise_torch(model)
     net = UNet(out_channels=3, channels=32, blocks=2, **layout["ours"])

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.quick import SOME
-from train.__main__ import main
-from train.cli import guarded
+from train.__main__ import _define_flags, main
+from train.cli import guarded, parse_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,6 +80,37 @@ def call(*arguments) -> int:
     with mock.patch.object(sys, "argv", argv), contextlib.chdir(ROOT), pytest.raises(SystemExit) as stop:
         guarded(main)
     return stop.value.code
+
+
+def opened(workdir, *options, cache, preset="medmnist,smoke", config="ddpm_cxr"):
+    """(config, dataset) of the same command, nothing trained."""
+    from data import DataOptions, load
+
+    argv = train_command(workdir, *options, cache=cache, preset=preset, config=config)[2:]
+    with mock.patch.object(sys, "argv", argv), contextlib.chdir(ROOT):  # config flags look there themselves
+        parsed, _ = parse_config(argv, _define_flags)
+    return parsed, load(DataOptions(**parsed.data.to_dict()), progress=False)
+
+
+def write_run(workdir, *options, cache, **kwargs) -> Path:
+    """A run directory with one checkpoint, at step 3, of random parameters and of another random average."""
+    import jax
+
+    from train import build, rundir, sharding
+    from train.checkpoint import Checkpointer
+
+    config, dataset = opened(workdir, *options, cache=cache, **kwargs)
+    family = build.build_family(config, dataset.info, dataset.label_means())
+    state = build.init_state(family, dataset.info, sharding.make_mesh(1), config.seed)
+    rng = np.random.default_rng(0)
+    drawn = lambda tree: jax.tree.map(lambda a: 0.1 * rng.normal(size=a.shape).astype(np.float32), tree)  # noqa: E731
+    state = state.replace(step=state.step + 3, params=drawn(state.params), ema=drawn(state.ema))
+    rundir.open_run(workdir, rundir.to_plain(config))
+    rundir.record_provenance(workdir, dataset)
+    checkpointer = Checkpointer(workdir / "checkpoints")
+    checkpointer.save(state, {})
+    checkpointer.close()
+    return workdir
 
 
 def train_command(workdir, *options, cache, preset="medmnist,smoke", config="ddpm_cxr"):
