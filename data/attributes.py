@@ -17,14 +17,16 @@ import numpy as np
 from data.errors import UserError
 
 UNKNOWN = -1.0
-_CODES = {
-    "view": {"pa": 0.0, "ap": 1.0},
+VALUES = {  # but for age
+    "view": {"PA": 0.0, "AP": 1.0},
     "lateral": {"frontal": 0.0, "lateral": 1.0},
-    "sex": {"f": 0.0, "female": 0.0, "m": 1.0, "male": 1.0},
-    "site": {"guys": 0.0, "hh": 1.0, "iop": 2.0},
+    "sex": {"female": 0.0, "male": 1.0},
+    "site": {"Guys": 0.0, "HH": 1.0, "IOP": 2.0},
 }
+_CODES = {name: {word.lower(): code for word, code in values.items()} for name, values in VALUES.items()}
+_CODES["sex"] |= {"f": 0.0, "m": 1.0}
 _VIEWS = {"pa": ("view", 0.0), "ap": ("view", 1.0), "frontal": ("lateral", 0.0), "lateral": ("lateral", 1.0)}
-_OLDEST = 120  # years; ChestX-ray14 has ages up to 414, which are slips of the pen
+OLDEST = 120  # years; ChestX-ray14 has ages up to 414, which are slips of the pen
 
 
 def encode(name: str, text: str) -> float:
@@ -34,7 +36,7 @@ def encode(name: str, text: str) -> float:
         return _CODES[name].get(text, UNKNOWN)
     years = re.fullmatch(r"(\d+(?:\.\d*)?)y?", text)  # ChestX-ray14's first table writes 058Y
     age = float(years[1]) if years else -1
-    return age / 100 if 0 <= age <= _OLDEST else UNKNOWN
+    return age / 100 if 0 <= age <= OLDEST else UNKNOWN
 
 
 def columns(wanted: tuple[str, ...], recorded: tuple[str, ...], where: str) -> list[int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data import draws, ranges, stain
+from data.covariance import PixelCovariance, pixel_covariance
 from data.errors import UserError
 from data.info import Info
 from data.label_means import LabelMeans, label_means
@@ -54,6 +55,11 @@ class Dataset:
             train = self.arrays("train")
             self._open["label_means"] = label_means(train["image"], train["label"], self._flip)
         return self._open["label_means"]
+
+    def covariance(self, rank: int) -> PixelCovariance:
+        """How training images vary about the image that their label leads one to expect."""
+        train = self.arrays("train")
+        return pixel_covariance(train["image"], train["label"], self.label_means(), rank, self._flip)
 
     def _load(self, split: str) -> dict[str, np.ndarray]:
         n, found = self.info.sizes[split], {}

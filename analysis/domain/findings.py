@@ -1,0 +1,103 @@
+"""Whether requested findings are seen in generated images, and others are not, by a classifier of real images."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.domain.classifier import auroc_of_known, classifier
+from analysis.domain.factors import OTHER
+from analysis.metrics.shares import share
+
+SPECIFICITY = 0.95
+FEWEST = 20  # real images without a finding that a threshold can be set on: one in 20 is above it
+NORMAL = ("normal", "no finding")
+
+
+def findings(
+    dataset, images: np.ndarray, labels: np.ndarray, seed: int = 0, split: str = "test",
+    folder: str | Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Label fidelity, finding by finding, and findings that nobody asked for.
+
+    A finding is seen where its logit is above that of 95 % of the real normal images of the other of val and test (of
+    those without that finding, where normals are fewer than 20). The thresholds are taken as they are: the intervals
+    (Clopper and Pearson) are of the shares alone.
+
+    Args:
+      dataset: data.dataset.Dataset with classes.
+      images: [n, h, w, c] stored samples.
+      labels: [n, k] what was asked of them.
+      split: real images to compare with, val or test.
+      folder: where the classifier is kept, see `analysis.domain.store.kept`.
+
+    Returns:
+      Plain JSON. "label_fidelity": {finding: {"real": {"auroc", "interval", "n"}, "samples": the same}}.
+      "seen": {finding: {"generated": share of images asked for it in which it is seen, "real": the same of images that
+      have it, "false": {"generated", "real"}: shares of normals, "threshold_from", "threshold_n"}}.
+      "false_findings": {"generated", "real"}: shares of normals in which any finding is seen; None for a dataset
+      without normals. A share is {"value", "low", "high", "n"} or None where n is 0.
+
+    Raises:
+      UserError: a dataset without classes, or without one of the splits.
+    """
+    reader, info = classifier(dataset, folder, seed), dataset.info
+    real, held = dataset.arrays(split), dataset.arrays(OTHER[split])
+    k = len(info.classes)
+    sets = {
+        "generated": (reader.outputs(images), labels[:, :k]),
+        "real": (reader.outputs(real["image"]), real["label"][:, :k]),
+    }
+    limits = _thresholds(info.classes, reader.outputs(held["image"]), held["label"][:, :k])
+    return {
+        "label_fidelity": {
+            name: {"real": auroc_of_known(sets["real"][0][:, j], sets["real"][1][:, j]),
+                   "samples": auroc_of_known(sets["generated"][0][:, j], sets["generated"][1][:, j])}
+            for j, name in enumerate(info.classes)
+        },
+        "seen": {name: _seen(j, limits[name], sets, info.classes) for j, name in enumerate(info.classes)
+                 if name in limits},
+        "false_findings": _any_seen(limits, sets, info.classes),
+    }  # fmt: skip
+
+
+def normal(classes: tuple[str, ...], labels: np.ndarray) -> np.ndarray:
+    """Which rows of [n, k] are of normal images, bool [n]: of the class of that name, else of no class."""
+    named = [name.lower() in NORMAL for name in classes]
+    if any(named):
+        return labels[:, named.index(True)] == 1
+    return (labels == 0).all(1)
+
+
+def _thresholds(classes: tuple[str, ...], scores: np.ndarray, labels: np.ndarray) -> dict[str, dict[str, Any]]:
+    """{finding: {"limit", "from", "n"}} of those with real images enough that lack it."""
+    found, quiet = {}, normal(classes, labels)
+    for j, name in enumerate(classes):
+        kind, rows = ("normal", quiet) if quiet.sum() >= FEWEST else ("without it", labels[:, j] == 0)
+        if name.lower() not in NORMAL and rows.sum() >= FEWEST:
+            limit = np.quantile(scores[rows, j], SPECIFICITY, method="higher")
+            found[name] = {"limit": limit, "from": kind, "n": int(rows.sum())}
+    return found
+
+
+def _seen(j: int, limit: dict[str, Any], sets, classes: tuple[str, ...]) -> dict[str, Any]:
+    shares: dict[str, Any] = {"threshold_from": limit["from"], "threshold_n": limit["n"], "false": {}}
+    for kind, (scores, labels) in sets.items():
+        hits = scores[:, j] > limit["limit"]
+        shares[kind] = _share(hits[labels[:, j] == 1])
+        shares["false"][kind] = _share(hits[normal(classes, labels)])
+    return shares
+
+
+def _any_seen(limits: dict[str, dict[str, Any]], sets, classes: tuple[str, ...]) -> dict[str, Any] | None:
+    columns = [classes.index(name) for name in limits]
+    limit = np.array([limits[name]["limit"] for name in limits])
+    rows = {kind: normal(classes, labels) for kind, (_, labels) in sets.items()}
+    if not columns or not rows["real"].any():
+        return None
+    return {kind: _share((sets[kind][0][rows[kind]][:, columns] > limit).any(1)) for kind in sets}
+
+
+def _share(hits: np.ndarray) -> dict[str, Any] | None:
+    return dataclasses.asdict(share(hits)) if len(hits) else None
