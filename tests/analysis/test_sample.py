@@ -1,15 +1,16 @@
 """`python -m analysis.sample` on a finished run, as a user calls it."""
 
 import json
-from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import analysis
-from analysis import evaluate, sample
+from analysis import sample
 from analysis.labels import draw_labels, label_of_names
+from analysis.memorisation import __main__ as audit
 from data import UserError
 from tests.train.helpers import train_here
 
@@ -73,6 +74,40 @@ def test_mistakes_leave_nothing(run, tmp_path, options, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_run_is_audited(run, tmp_path, capsys):
+    audit.main(["--run", str(run), "--n", "30", "--out", str(tmp_path), "--features", "pixels", "--steps", "2"])
+    result = json.loads((tmp_path / "memorisation.json").read_text())
+    assert (result["train"], result["samples"], result["calibration"], result["held_out"]) == (96, 30, 24, 24)
+    space = result["spaces"]["pixels"]
+    assert space["ratio"]["expected"] == 1 / 25 and space["network"]["name"] == "pixels"
+    assert result["membership"]["loss"]["auc"]["n"] == [48, 48] and result["membership"]["loss"]["tpr"] is None
+    assert result["suspected"] == [] and "no sign of copies" in capsys.readouterr().out
+    picture = Image.open(tmp_path / "closest_pixels.png")
+    assert picture.text["Synthetic"] == "false" and picture.text["Description"].startswith("Real images")
+    with pytest.raises(UserError, match="feature network 'vgg' is none of"):
+        audit.main(["--run", str(run), "--out", str(tmp_path), "--features", "vgg"])
+
+
+def test_samples_say_what_the_filter_did(run, tmp_path, capsys):
+    made = draw(run, tmp_path / "a", "--n", "12", "--steps", "2", "--privacy-filter")
+    plain = draw(run, tmp_path / "b", "--n", "12", "--steps", "2")
+    facts = json.loads(str(made["facts"]))["privacy_filter"]
+    assert facts["space"]["name"] == "pixels_32" and facts["train"] == 96 and facts["expected"] == 1 / 49
+    assert facts["drawn"] >= 12 and 0 <= facts["rejected"]["low"] <= facts["rejected"]["value"]
+    assert "privacy filter: " in capsys.readouterr().out
+    np.testing.assert_array_equal(made["labels"], plain["labels"])
+    assert facts["drawn"] > 12 or np.abs(made["images"].astype(int) - plain["images"]).max() <= 1
+
+
+def test_a_filter_that_lets_nothing_pass_leaves_nothing(run, tmp_path):
+    with mock.patch("analysis.memorisation.filter.threshold", return_value=(np.inf, 0.01)):
+        with pytest.raises(UserError, match="privacy filter: 240 of 240 draws"):
+            draw(run, tmp_path / "out", "--n", "12", "--steps", "2", "--privacy-filter", "pixels")
+    with pytest.raises(UserError, match="leave it out with --latent"):
+        draw(run, tmp_path / "out", "--privacy-filter", "--latent", "traversal")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_in_use_is_not_written_into(run, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="not empty"):
@@ -92,16 +127,3 @@ def test_the_postprocess_smooths_and_sharpens():
     out = postprocess(noisy, "bilateral_sharpen")
     assert out.shape == noisy.shape and out[0, :, 9, 0].mean() - out[0, :, 6, 0].mean() > 0.9  # the edge stays
     np.testing.assert_array_equal(postprocess(noisy, "none"), noisy)
-
-
-def test_evaluation_writes_a_result_file(run, tmp_path, capsys):
-    evaluate.main(["--run", str(run), "--n", "12", "--out", str(tmp_path), "--name", "tiny", "--steps", "2"])
-    result = json.loads(next(tmp_path.glob("*/tiny.json")).read_text())
-    for name in ("kid", "floor"):
-        assert result[name]["low"] < result[name]["value"] < result[name]["high"] and result[name]["n"] == [12, 12]
-    assert result["family"] == "ddpm" and result["sampling"]["steps"] == 2 and result["parameters"] > 1000
-    assert set(result["label_fidelity"]) == set(analysis.load(run).info.classes)
-    assert "generated: KID" in capsys.readouterr().out
-    few = SimpleNamespace(info=SimpleNamespace(name="tiny", sizes={"train": 50, "test": 3}))
-    with pytest.raises(UserError, match="at least 10 images are needed; tiny has train 50, test 3"):
-        evaluate.real_images(few, "test", 12, 0)

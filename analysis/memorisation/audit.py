@@ -1,0 +1,133 @@
+"""Whether a set of samples repeats training images: the numbers of a result file.
+
+Everything is calibrated by real images that the model has not learned from. One half of them sets the thresholds; the
+other half is measured as the samples are, so that a result says what a generator that copies nothing would score.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from analysis.features.registry import FeatureNetwork
+from analysis.memorisation.aligned import find_aligned
+from analysis.memorisation.copying import authentic, data_copying
+from analysis.memorisation.duplicates import by_hash, repeats_another
+from analysis.memorisation.membership import membership
+from analysis.memorisation.neighbours import Neighbours, find_neighbours
+from analysis.memorisation.threshold import QUANTILE, p_below, threshold
+from analysis.memorisation.unseen import Unseen, take, unseen_images
+from analysis.metrics.blocks import nearest
+from analysis.metrics.shares import share
+
+SIGNIFICANT = 0.01  # P below which copies are suspected, over all spaces together
+MEASURES, KINDS = ("distance", "ratio"), ("samples", "held_out")
+MEMBERS = 1000  # training images whose membership is inferred, at most
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Found:
+    """What one space says: JSON values, and the neighbours behind them, to be drawn."""
+
+    result: dict[str, Any]
+    samples: Neighbours
+    held_out: Neighbours
+
+
+def audit(run, dataset, images: np.ndarray, networks: Sequence[FeatureNetwork], seed: int = 0) -> dict[str, Any]:
+    """What a result file says of memorisation, as JSON values; see docs/memorisation.md.
+
+    Args:
+      run: what `analysis.load` gives; of a segmenter there is no membership.
+      dataset: what the run was trained on.
+      images: [n, h, w, c] stored samples of the run.
+      networks: the spaces; one of them should be pixels.
+
+    Raises:
+      UserError: too few images that the model has not seen.
+    """
+    unseen = unseen_images(dataset, seed)
+    result, _ = audit_samples(dataset.arrays("train")["image"], images, networks, unseen, seed)
+    return result | {"membership": members(run, dataset, unseen, seed)}
+
+
+def audit_samples(
+    train: np.ndarray, images: np.ndarray, networks: Sequence[FeatureNetwork], unseen: Unseen, seed: int = 0
+) -> tuple[dict[str, Any], dict[str, Found]]:
+    """The part of `audit` that looks at samples alone, and what each space found, by its name.
+
+    Args:
+      train, images: stored training images and samples, [m, h, w, c] and [n, h, w, c].
+    """
+    sets = {"samples": images, "calibration": unseen.calibration["image"], "held_out": unseen.check["image"]}
+    found = {net.name: in_space(net, train, sets, seed) for net in networks}
+    hashed = by_hash(images, sets["held_out"], train)
+    # Not by the distance: blurred images are near to all others, copies or not.
+    tests = {name: space.result["ratio"]["p"] for name, space in found.items()}
+    tests["hash"] = hashed["of_training"]["p"]
+    limit = SIGNIFICANT / len(tests)
+    return {
+        "train": len(train),
+        "samples": len(images),
+        "calibration": len(sets["calibration"]),
+        "held_out": len(sets["held_out"]),
+        "quantile": QUANTILE,
+        "suspected": [name for name, p in tests.items() if p < limit],
+        "p_limit": limit,
+        "spaces": {name: space.result for name, space in found.items()},
+        "hash": hashed,
+    }, found
+
+
+def in_space(network: FeatureNetwork, train: np.ndarray, sets: dict[str, np.ndarray], seed: int = 0) -> Found:
+    """What one feature network says of stored images.
+
+    Args:
+      train: [m, h, w, c].
+      sets: samples, calibration and held_out, [n, h, w, c] each.
+    """
+    known = network(train)
+    near = {name: find_aligned(network, images, known) for name, images in sets.items()}
+    result: dict[str, Any] = {"network": network.describe()}
+    for measure in MEASURES:
+        closeness = (getattr(near[name], measure) for name in (*KINDS, "calibration"))
+        result[measure] = too_close(*closeness)
+    # The published measures are of distances as they are, without shifts.
+    features = {name: network(sets[name]) for name in KINDS}
+    own = np.sqrt(nearest(known, known, 1, own=True)[0][:, 0])
+    flags = {name: authentic(find_neighbours(part, known), own) for name, part in features.items()}
+    result["authentic"] = {name: dataclasses.asdict(share(part)) for name, part in flags.items()}
+    copying = data_copying(features["samples"], known, features["held_out"], seed)
+    result["data_copying"] = copying and dataclasses.asdict(copying)
+    n = min(len(part) for part in features.values())
+    flags = {name: repeats_another(part[:n], result["distance"]["threshold"]) for name, part in features.items()}
+    result["near_each_other"] = {name: dataclasses.asdict(share(part)) for name, part in flags.items()}
+    return Found(result, near["samples"], near["held_out"])
+
+
+def too_close(samples: np.ndarray, held_out: np.ndarray, calibration: np.ndarray) -> dict[str, Any]:
+    """Shares of samples [n] and of held-out images [m] below the threshold that other unseen images [l] set.
+
+    `p` is the chance of as many samples below or more, were they drawn like the unseen images.
+    """
+    limit, expected = threshold(calibration)
+    below = {"samples": samples < limit, "held_out": held_out < limit}
+    shares = {name: dataclasses.asdict(share(flags)) for name, flags in below.items()}
+    medians = {name: float(np.median(values)) for name, values in (("samples", samples), ("held_out", held_out))}
+    return {
+        "threshold": limit,
+        "expected": expected,
+        "p": p_below(int(below["samples"].sum()), len(samples), len(calibration)),
+        "median": medians,
+        **shares,
+    }
+
+
+def members(run, dataset, unseen: Unseen, seed: int = 0) -> dict[str, Any] | None:
+    """Membership inference on all unseen and as many training images, or MEMBERS at most; None of a segmenter."""
+    if not hasattr(run.family, "sample"):
+        return None
+    outside = unseen.all
+    n = min(len(outside["id"]), dataset.info.sizes["train"], MEMBERS)
+    return membership(run, take(dataset.arrays("train"), n, seed), take(outside, n, seed))

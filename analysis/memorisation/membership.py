@@ -1,0 +1,73 @@
+"""Membership inference: whether a model's own scores tell its training images from images it has not seen.
+
+Of DDPM, flow and VAE an image counts as a member the lower its loss is (Yeom et al. 2018; of diffusion models,
+Matsumoto et al. 2023), of a GAN the higher the discriminator's logit is (Hayes et al. 2019, the white-box attack).
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from analysis.metrics.intervals import delong
+from analysis.metrics.shares import share
+
+RATE, FEWEST = 0.01, 100  # false positive rate, and unseen images from which it means anything
+BATCH = 64
+
+
+def membership(run, member: dict[str, np.ndarray], unseen: dict[str, np.ndarray], repeats: int = 8) -> dict[str, Any]:
+    """{score: {"auc", "tpr", "fpr"}} of every score that the family gives, as JSON values.
+
+    Args:
+      run: what `analysis.load` gives.
+      member, unseen: rows of `Dataset.arrays`, of the training split and of others; image, label and id are read.
+      repeats: draws of noise (and of time) that an image's score is the mean over.
+    """
+    scores = [image_scores(run, rows, repeats) for rows in (member, unseen)]
+    return {name: of_scores(scores[0][name], scores[1][name]) for name in scores[0]}
+
+
+def of_scores(member: np.ndarray, unseen: np.ndarray) -> dict[str, Any]:
+    """Area under the ROC curve, and the share of members found at a false positive rate of at most RATE.
+
+    The second is None with fewer than FEWEST unseen images: one of them would be more than that rate. Its interval is
+    that of the share at the threshold used, and does not hold the threshold's own chance.
+
+    Args:
+      member, unseen: [m] and [n] scores, the higher the likelier a member.
+    """
+    result: dict[str, Any] = {"auc": dataclasses.asdict(delong(member, unseen)), "tpr": None, "fpr": RATE}
+    if len(unseen) >= FEWEST:
+        allowed = int(RATE * len(unseen) + 1e-9)
+        limit = np.sort(unseen)[::-1][allowed]
+        result["tpr"] = dataclasses.asdict(share(member > limit))
+    return result
+
+
+def image_scores(run, rows: dict[str, np.ndarray], repeats: int) -> dict[str, np.ndarray]:
+    """{name: [n]} scores of images, higher where the model takes an image for one of its own.
+
+    Of a GAN the discriminator's logit; else each term of `family.eval_step`, negated. Repeat r of an image has the
+    number id * repeats + r, from which a family draws its noise and its time: the times of one image are spread evenly.
+    """
+    import jax
+
+    from data.ranges import to_float
+    from models.cpu import jit
+    from train.build import root_key
+
+    family, state, key = run.family, run.state.replace(opt_state={}), root_key(0, "eval")
+    if hasattr(family, "realness"):
+        score, repeats = lambda state, batch: {"logit": family.realness(state, batch)}, 1
+    else:
+        score = lambda state, batch: jax.tree.map(lambda x: -x, family.eval_step(state, batch, key))  # noqa: E731
+    step = jit(lambda state, batch: score(state, batch | {"image": to_float(batch["image"])}))
+    n, parts = len(rows["id"]), []
+    for start in range(0, n, BATCH):
+        index = np.minimum(np.arange(start, start + BATCH), n - 1)  # a last batch is filled up, and compiled once
+        batch = {"image": np.asarray(rows["image"][index]), "label": np.float32(rows["label"][index])}
+        batch["weight"], numbers = np.ones(BATCH, np.float32), rows["id"][index].astype(np.int32) * repeats
+        found = [jax.device_get(step(state, batch | {"id": numbers + r})) for r in range(repeats)]
+        parts.append({name: np.mean([one[name] for one in found], 0, np.float64) for name in found[0]})
+    return {name: np.concatenate([part[name] for part in parts])[:n] for name in parts[0]}

@@ -1,0 +1,47 @@
+"""Real images that a model has not learned from: those of the validation and the test split, in two halves."""
+
+import dataclasses
+
+import numpy as np
+
+from data import UserError
+
+FEWEST = 20
+Rows = dict[str, np.ndarray]  # image, label and id, as Dataset.arrays has them
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Unseen:
+    """One half to set thresholds by, and one to be measured as samples are."""
+
+    calibration: Rows
+    check: Rows
+
+    @property
+    def all(self) -> Rows:
+        return {name: np.concatenate([self.calibration[name], self.check[name]]) for name in self.check}
+
+
+def unseen_images(dataset, seed: int = 0) -> Unseen:
+    """All images of the validation and test splits, in two random halves: so both are of one distribution.
+
+    Raises:
+      UserError: fewer than FEWEST of them.
+    """
+    sizes = dataset.info.sizes
+    splits = [dataset.arrays(name) for name in ("val", "test") if sizes.get(name, 0)]
+    n = sum(len(part["id"]) for part in splits)
+    if n < FEWEST:
+        raise UserError(f"{dataset.info.name} has {n} images outside its training split; at least {FEWEST} are needed "
+                        "to say what is too close (config.data.split)")  # fmt: skip
+    rows = {name: np.concatenate([part[name] for part in splits]) for name in ("image", "label", "id")}
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(n)
+    halves = (order[: n // 2], order[n // 2 :])
+    return Unseen(*({name: values[half] for name, values in rows.items()} for half in halves))
+
+
+def take(rows: Rows, n: int, seed: int = 0) -> Rows:
+    """n of the rows, drawn without replacement."""
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(rows["id"]))
+    index = np.sort(order[:n])
+    return {name: np.asarray(rows[name][index]) for name in ("image", "label", "id")}
