@@ -1,125 +1,170 @@
-"""python -m analysis.evaluate --run RUN [--n 1000] [--split test] [--out results] [--guidance 1 ...]
+"""python -m analysis.evaluate --run RUN [--run RUN ...] [--n 2048] [--features efficientnet_lite0] [--out results]
 
-Scores a run's samples: KID on EfficientNet-Lite0 features against real images of a split, with its 95 % interval, and
-beside it the same of real training images (the floor: what a perfect generator would score); and whether requested
-findings are seen by a classifier of real images. Writes one result file, OUT/STUDY/NAME.json.
+Scores runs of any family alike, against the same real images: distances and diversity in feature space with intervals,
+and beside each the same between two real sets (the floor) and of a Gaussian fitted to the pixels (the ceiling);
+likelihood; whether requested findings are seen; each finding and subgroup apart. Writes OUT/STUDY/NAME.json a run, and
+a strip of samples beside it. --vary steps=5,10,20 repeats it for each value. --real DIR --fake DIR scores any two
+folders of images.
 """
 
 import argparse
-import dataclasses
+import itertools
 import sys
-import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from analysis.options import add_result, add_sampling, result_path, sampling_changes
+from analysis.evaluation.ground import Settings
+from analysis.options import FIELDS, add_result, add_sampling, result_path, sampling_changes
 from data import UserError
 from train.cli import guarded
 
+SHOWN = ("kid", "fd_infinity", "precision", "recall", "density", "coverage", "ms_ssim", "spectrum")
+# Of runs that differ in how they are sampled, what depends on it and is worth its time at every point.
+VARIED = ("findings",)
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Evaluates a run; returns the exit status."""
+    """Evaluates; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
     args = parse(argv)
-    from analysis.run import load
-    from train.rundir import write_json
-
-    run = load(args.run, args.checkpoint)
-    if not hasattr(run.family, "sample"):
-        raise UserError(f"{args.run} is a segmenter; use python -m analysis.segment")
-    options = run.sample_options(**sampling_changes(args))
-    result = evaluate(run, open_data(run, args.data_dir), options, args.n, args.split, args.seed)
-    path = result_path(args, run)
-    write_json(path, result | {"command": ["python -m analysis.evaluate", *(argv or sys.argv[1:])]})
-    for name, words in (("kid", "generated"), ("floor", "real, training split")):
-        value = result[name]
-        print(f"{words}: KID {value['value']:.4f} [{value['low']:.4f}, {value['high']:.4f}], n = {value['n']}")
-    for name, rows in result["label_fidelity"].items():
-        words = [f"{kind} {row['auroc']:.3f}" for kind, row in rows.items() if row]
-        print(f"{name}: AUROC of a classifier on {', '.join(words)}" if words else f"{name}: too few cases")
-    print(path)
+    command = {"command": ["python -m analysis.evaluate", *argv]}
+    if args.fake:
+        _folders(args, command)
+        return 0
+    grounds: dict[str, Any] = {}
+    for folder in args.run:
+        _run(folder, args, grounds, command)
     return 0
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
+def parse(argv: list[str]) -> argparse.Namespace:
+    from analysis.evaluation.result import PARTS
+
     parser = argparse.ArgumentParser(prog="python -m analysis.evaluate", description=__doc__.split("\n\n")[1])
-    add_result(parser)
-    parser.add_argument("--n", type=int, default=1000, help="images drawn, and real ones taken at most")
+    add_result(parser, several=True)
+    parser.add_argument("--real", help="folder of real images, instead of runs")
+    parser.add_argument("--fake", help="folder of images to score against them")
+    parser.add_argument("--n", type=int, default=2048, help="images drawn, and real ones taken at most")
     parser.add_argument("--split", default="test", choices=["val", "test"], help="real images to compare with")
+    parser.add_argument("--features", default="efficientnet_lite0", help="feature networks, comma-separated")
+    parser.add_argument("--resize", default="", help="of Inception: clean, legacy-tensorflow, legacy-pytorch")
+    parser.add_argument("--parts", help=f"beside the metrics, comma-separated; all: {','.join(PARTS)}; none: ''")
+    parser.add_argument("--vary", action="append", default=[], help="FIELD=VALUE,VALUE,...: all of them in turn")
+    parser.add_argument("--likelihood-n", type=int, default=100, help="real images whose likelihood is computed")
+    parser.add_argument("--segmenter", default="", help="run of a segmenter, for the anatomy of what is drawn")
+    parser.add_argument("--feature-cache", default=".cache/features", help="folder of computed features; '' keeps none")
     add_sampling(parser)
     args = parser.parse_args(argv)
-    if args.n < 10:
-        raise UserError("--n must be at least 10")
+    _check(args, tuple(PARTS))
     return args
 
 
-def evaluate(run, dataset, options: dict[str, Any], n: int, split: str, seed: int) -> dict[str, Any]:
-    """The result file's content.
-
-    Args:
-      run: what `analysis.load` gives.
-      dataset: what the run was trained on.
-      options: fields of `config.sample`.
-      n: images drawn; as many real ones at most.
-
-    Raises:
-      UserError: the split has too few images.
-    """
-    from analysis.features import efficientnet_lite0
-    from analysis.labels import draw_labels
-    from analysis.metrics.kid import kid
-    from analysis.sampling import Sampler
-    from train.rundir import device_name, git_revision
-
-    extract = efficientnet_lite0.extractor()
-    from analysis.label_fidelity import label_fidelity
-
-    real = extract(real_images(dataset, split, n, seed))
-    floor = extract(real_images(dataset, "train", n, seed + 1))
-    begun = time.monotonic()
-    labels = draw_labels(run.train_labels, n, seed)
-    images = Sampler(run.family, options, run.info.bits).draw(run.state, labels, seed)
-    seconds = time.monotonic() - begun
-    return {
-        "run": run.folder.resolve().name,
-        "family": run.config.model.family,
-        "dataset": run.info.name,
-        "image_shape": run.info.image_shape,
-        "step": run.step,
-        "images_trained": run.step * run.config.train.batch_size,
-        "parameters": run.parameters,
-        "sampling": options | {"seed": seed, "images_per_second": n / seconds},
-        "features": efficientnet_lite0.NAME,
-        "split": split,
-        "kid": dataclasses.asdict(kid(extract(images), real)),
-        "floor": dataclasses.asdict(kid(floor, real)),
-        "label_fidelity": label_fidelity(dataset, images, labels, split, seed) if run.info.classes else {},
-        "device": device_name(),
-        "git": git_revision(),
-    }
+def _check(args: argparse.Namespace, known: tuple[str, ...]) -> None:
+    if bool(args.real) != bool(args.fake) or bool(args.run) == bool(args.fake):
+        raise UserError("give --run RUN (once or more), or --real DIR and --fake DIR")
+    if args.n < 10 or args.likelihood_n < 2:
+        raise UserError("--n must be at least 10 and --likelihood-n at least 2")
+    if args.name and len(args.run or ()) > 1:
+        raise UserError("--name is of one result file, and several runs are given; leave it out")
+    args.grid = [_values(text) for text in args.vary]
+    default = VARIED if args.vary else known
+    args.parts = default if args.parts is None else tuple(part for part in args.parts.split(",") if part)
+    unknown = [part for part in args.parts if part not in known]
+    if unknown:
+        raise UserError(f"--parts {','.join(unknown)}: unknown; known: {', '.join(known)}")
 
 
-def real_images(dataset, split: str, n: int, seed: int) -> np.ndarray:
-    """At most n stored images of a split, drawn without replacement.
-
-    Raises:
-      UserError: no such split, or too few images in it.
-    """
-    if dataset.info.sizes.get(split, 0) < 10:
-        sizes = ", ".join(f"{name} {size}" for name, size in dataset.info.sizes.items())
-        raise UserError(f"--split {split}: at least 10 images are needed; {dataset.info.name} has {sizes}")
-    images = dataset.arrays(split)["image"]
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(images))
-    return np.asarray(images[np.sort(order[:n])])
+def _values(text: str) -> list[tuple[str, Any]]:
+    """[(field, value), ...] of one --vary."""
+    name, _, values = text.partition("=")
+    if name not in FIELDS or not values:
+        raise UserError(f"--vary {text}: FIELD=VALUE,VALUE,... is needed, FIELD one of {', '.join(FIELDS)}")
+    try:
+        return [(name, FIELDS[name][0](value)) for value in values.split(",")]
+    except ValueError as error:
+        raise UserError(f"--vary {text}: {error}") from error
 
 
-def open_data(run, folder: str | None):
-    """The dataset that a run was trained on, found at `folder` where one is given."""
-    from data import DataOptions
-    from data import load as load_data
+def _settings(args: argparse.Namespace) -> Settings:
+    return Settings(
+        args.n, args.split, args.seed, args.parts, args.likelihood_n, tuple(filter(None, args.features.split(","))),
+        args.resize, args.feature_cache, args.segmenter,
+    )  # fmt: skip
 
-    options = run.config.data.to_dict() | ({"dir": folder} if folder else {})
-    return load_data(DataOptions(**options))
+
+def _run(folder: str, args: argparse.Namespace, grounds: dict[str, Any], command: dict[str, Any]) -> None:
+    from analysis.evaluation.ground import lay
+    from analysis.evaluation.result import evaluate
+    from analysis.evaluation.sets import open_data
+    from analysis.run import load
+
+    run = load(folder, args.checkpoint)
+    if not hasattr(run.family, "sample"):
+        raise UserError(f"{folder} is a segmenter; use python -m analysis.segment")
+    points = list(_points(run, args))
+    dataset = open_data(run, args.data_dir)
+    key = dataset.info.fingerprint
+    if key not in grounds:
+        grounds[key] = lay(dataset, _settings(args))
+    for ending, options in points:
+        result, generated = evaluate(run, grounds[key], options)
+        path = result_path(args, run)
+        path = path.with_name(f"{path.stem}{ending}.json")
+        _write(path, result | command, generated, run)
+
+
+def _points(run, args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(what is added to the file's name, sampling options) of all combinations of --vary."""
+    changes = sampling_changes(args)
+    for values in itertools.product(*args.grid):
+        yield "".join(f"_{name}_{value}" for name, value in values), run.sample_options(**(changes | dict(values)))
+
+
+def _write(path: Path, result: dict[str, Any], generated, run) -> None:
+    from analysis.evaluation.strip import write_strip
+    from train.rundir import device_name, git_revision, write_json
+
+    result["grid"] = write_strip(path.with_suffix(".png"), generated, run)
+    write_json(path, result | {"device": device_name(), "git": git_revision()})
+    show(result, path)
+
+
+def _folders(args: argparse.Namespace, command: dict[str, Any]) -> None:
+    from analysis.evaluation.folders import compare_folders
+    from train.rundir import device_name, git_revision, write_json
+
+    result = compare_folders(args.real, args.fake, _settings(args))
+    name, study = args.name or Path(args.fake).resolve().name, args.study or f"{Path(args.real).resolve().name}_folder"
+    path = Path(args.out) / study / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, result | command | {"device": device_name(), "git": git_revision()})
+    show(result, path)
+
+
+def show(result: dict[str, Any], path: Path) -> None:
+    """Prints the metrics that lead, one a line, beside their floor and ceiling."""
+    real = result["real"]["n"]
+    print(f"{result['run']}: {result['sampling']['n']} generated beside {real} real images")
+    for space, rows in result["metrics"].items():
+        print(f"{space:<22}{'generated':<30}{'real (floor)':<30}Gaussian (ceiling)")
+        for name in (name for name in SHOWN if name in rows):
+            cells = [_cell(rows[name].get(kind)) for kind in ("generated", "floor", "ceiling")]
+            print(f"  {name:<20}" + "".join(f"{cell:<30}" for cell in cells).rstrip())
+    likelihood = result.get("likelihood")
+    if likelihood:
+        print(f"bits/dim {_cell(likelihood['bits_per_dim'])} ({likelihood['kind']})")
+    for name, row in (result.get("label_fidelity") or {}).items():
+        words = [f"{kind} {value['auroc']:.3f}" for kind, value in row.items() if value]
+        print(f"{name}: AUROC of a classifier on {', '.join(words)}" if words else f"{name}: too few cases")
+    print(path)
+
+
+def _cell(estimate: dict[str, Any] | None) -> str:
+    if estimate is None:
+        return ""
+    interval = "" if estimate["low"] is None else f" [{estimate['low']:.4g}, {estimate['high']:.4g}]"
+    return f"{estimate['value']:.4g}{interval}{' (n <= d)' if estimate.get('singular') else ''}"
 
 
 if __name__ == "__main__":

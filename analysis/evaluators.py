@@ -9,7 +9,7 @@ import ml_collections
 import numpy as np
 from jax.sharding import Mesh
 
-from analysis.evaluate import real_images
+from analysis.evaluation.sets import take
 from analysis.features import efficientnet_lite0
 from analysis.grid import make_grid, save_png
 from analysis.labels import caption, draw_labels, grid_labels
@@ -131,7 +131,7 @@ def kid_score(config, family: Family, dataset: Dataset):
     @functools.cache
     def reference():
         extract = efficientnet_lite0.extractor()
-        return extract, extract(real_images(dataset, "val", n, seed))
+        return extract, extract(take(dataset, "val", n, seed).images)
 
     def evaluate(state: State, step: int):
         extract, real = reference()

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 CAPTION = 14  # pixels of the line below an image
-REAL = "Real images beside a model's segmentation of them. Not for diagnosis."
+REAL = "Real images beside what a model made. Not for diagnosis."
 SYNTHETIC = "Synthetic image made by a generative model. Not a patient. Not for diagnosis."
 
 

@@ -25,7 +25,7 @@ ACTIVE = 0.01  # variance over the data of a posterior's mean, relative to the p
 def main(argv: list[str] | None = None) -> int:
     """Measures; returns the exit status."""
     args = parse(argv)
-    from analysis.evaluate import open_data
+    from analysis.evaluation.sets import open_data
     from analysis.run import load
     from train.rundir import device_name, git_revision, write_json
 

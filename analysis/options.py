@@ -17,9 +17,12 @@ FIELDS = {
 }
 
 
-def add_result(parser: argparse.ArgumentParser) -> None:
-    """Adds what every command has that opens a run with its data and writes a result file."""
-    parser.add_argument("--run", required=True, help="run directory")
+def add_result(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Adds what every command has that opens a run (or several) with its data and writes a result file."""
+    if several:
+        parser.add_argument("--run", action="append", default=[], help="run directory; may be given several times")
+    else:
+        parser.add_argument("--run", required=True, help="run directory")
     parser.add_argument("--out", default="results", help="folder of result files")
     parser.add_argument("--study", help="subfolder of --out; default: the dataset and its size")
     parser.add_argument("--name", help="of the result file; default: that of the run")

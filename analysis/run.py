@@ -13,7 +13,7 @@ from models.family import Family
 from models.state import State
 from train import build, rundir, sharding
 from train.checkpoint import Checkpointer
-from train.durations import to_steps
+from train.fine_tune import options_of, read_start
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,7 +74,9 @@ def load(folder: str | Path, checkpoint: str = "") -> Run:
     starts = rundir.read_json(folder / "provenance.json")
     info = Info.from_dict(starts[-1]["data"])
     try:
-        family = build.build_family(config, info, rundir.read_label_means(folder, info))
+        start = read_start(folder, options_of(config))
+        known = (rundir.read_label_means(folder, info), start, rundir.read_covariance(folder, info))
+        family = build.build_family(config, info, *known)
     except (AttributeError, KeyError) as error:  # a field that has come since
         raise UserError(
             f"{folder} was trained by another version of this code (its config lacks {error}); "
@@ -83,23 +85,10 @@ def load(folder: str | Path, checkpoint: str = "") -> Run:
     mesh = sharding.make_mesh(config.mesh.fsdp)
     checkpointer = Checkpointer(folder / "checkpoints", read_only=True)
     try:
-        step = _find_step(checkpointer, checkpoint or config.checkpoint.use, config, info)
+        name = checkpoint or config.checkpoint.use
+        step = checkpointer.find(name, config.train.batch_size, info.sizes["train"])
         state, _ = checkpointer.restore(build.state_shapes(family, info, mesh), step)
     finally:
         checkpointer.close()
     labels = np.load(folder / "train_labels.npy")
     return Run(folder, config, info, family, state, labels)
-
-
-def _find_step(checkpointer: Checkpointer, name: str, config, info: Info) -> int:
-    if checkpointer.latest_step is None:
-        raise UserError(f"{checkpointer.folder} holds no intact checkpoint; train the run first")
-    if name == "latest":
-        return checkpointer.latest_step
-    if name == "best":
-        best = checkpointer.best_step()
-        if best is None:
-            raise UserError(f"{checkpointer.folder}: no checkpoint has a score; use --checkpoint latest")
-        return best
-    duration = f"{name} steps" if name.isdigit() else name
-    return to_steps(duration, "--checkpoint", config.train.batch_size, info.sizes["train"])

@@ -9,6 +9,7 @@ adds the differences of the scores, image by image.
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ SCORES = ("dice", "iou", "hd95", "surface_dice", "area_error")
 def main(argv: list[str] | None = None) -> int:
     """Segments and scores; returns the exit status."""
     args = parse(argv)
-    from analysis.evaluate import open_data
+    from analysis.evaluation.sets import open_data
     from analysis.run import load
     from train.rundir import device_name, git_revision, write_json
 
@@ -76,6 +77,25 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def predict(run, dataset, split: str, options: dict[str, Any], seed: int, batch_size: int):
     """Of a split: images [n, h, w, c], true masks [n, h, w], each rater's [n, r, h, w], SDFs [n, k, h, w], ids [n]."""
+    predict_batch, parts = predictor(run, options, seed), []
+    for batch in dataset.epoch(split, batch_size):
+        sdf = predict_batch(batch["image"], batch["id"])
+        real = batch["weight"] > 0
+        truth = batch["mask"][..., run.family.channel] > 0.5
+        raters = batch["masks"][..., run.family.channel] > 0.5 if "masks" in batch else truth[:, None]
+        parts.append([a[real] for a in (batch["image"], truth, raters, sdf, batch["id"])])
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def predictor(run, options: dict[str, Any], seed: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A compiled function of images [b, h, w, c] in [-1, 1] and their ids [b] that gives SDFs [b, k, h, w].
+
+    Args:
+      options: fields of `config.sample`.
+
+    Raises:
+      UserError: when called, an option that the family does not take.
+    """
     import jax
 
     from models.cpu import jit
@@ -83,18 +103,15 @@ def predict(run, dataset, split: str, options: dict[str, Any], seed: int, batch_
 
     predict_batch = jit(lambda state, image, keys: run.family.predict(state, image, keys, **options))
     state, key = run.state.replace(opt_state={}), root_key(seed, "sample")
-    parts = []
-    for batch in dataset.epoch(split, batch_size):
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, batch["id"])
+
+    def predict_images(image: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
         try:
-            sdf = np.asarray(predict_batch(state, batch["image"], keys))
+            return np.asarray(predict_batch(state, image, keys))
         except (ValueError, TypeError) as error:
             raise UserError(f"segmenting: {error}") from error
-        real = batch["weight"] > 0
-        truth = batch["mask"][..., run.family.channel] > 0.5
-        raters = batch["masks"][..., run.family.channel] > 0.5 if "masks" in batch else truth[:, None]
-        parts.append([a[real] for a in (batch["image"], truth, raters, sdf, batch["id"])])
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+    return predict_images
 
 
 def score(sdf: np.ndarray, truths: np.ndarray, raters: np.ndarray) -> dict[str, Any]:

@@ -1,0 +1,162 @@
+"""The content of a generator's result file."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from analysis.evaluation import groups
+from analysis.evaluation.ground import Ground
+from analysis.evaluation.likelihood import likelihood
+from analysis.evaluation.scores import LOGITS
+from analysis.evaluation.sets import ImageSet
+
+
+def evaluate(run, ground: Ground, options: dict[str, Any]) -> tuple[dict[str, Any], ImageSet]:
+    """(content of a result file, the generated images).
+
+    Args:
+      run: what `analysis.load` gives.
+      options: fields of `config.sample`.
+    """
+    settings = ground.settings
+    generated, sampling = draw(run, options, settings.n, settings.seed)
+    generated = generated.measured(ground.networks)
+    result = describe(run) | {"data": ground.dataset.info.fingerprint, "sampling": sampling}
+    result |= measured_against(ground, generated)
+    for part in settings.parts:
+        result |= PARTS[part](run, ground, generated)
+    return result, generated
+
+
+def describe(run) -> dict[str, Any]:
+    """What was evaluated, and what training it took."""
+    batch, step = run.config.train.batch_size, run.step
+    return {
+        "run": run.folder.resolve().name,
+        "family": run.config.model.family,
+        "dataset": run.info.name,
+        "image_shape": list(run.info.image_shape),
+        "step": step,
+        "images_trained": step * batch,
+        "train_seconds": _train_seconds(run),
+        "parameters": run.parameters,
+    }
+
+
+def _train_seconds(run) -> float | None:
+    """Of the whole training; None where it was interrupted, since the summary speaks of the last start."""
+    try:
+        start = json.loads((run.folder / "summary.json").read_text())["last_start"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return start["seconds"] if start["steps"] == run.step else None
+
+
+def draw(run, options: dict[str, Any], n: int, seed: int) -> tuple[ImageSet, dict[str, Any]]:
+    """(n images with labels drawn as in the training split, how they were drawn and how long it took)."""
+    from analysis.labels import draw_labels
+    from analysis.progress import progress
+    from analysis.sampling import Sampler
+
+    labels = draw_labels(run.train_labels, n, seed)
+    sampler, clock = Sampler(run.family, options, run.info.bits), _Clock()
+    with progress(f"drawing from {run.folder.name}", n) as report:
+        images = sampler.draw(run.state, labels, seed, report=lambda done: (clock(done), report(done)))
+    facts = options | {"seed": seed, "n": n, "images_per_second": clock.speed}
+    return ImageSet(images, labels, np.zeros((n, 0), np.float32)), facts
+
+
+class _Clock:
+    """Images a second after the first batch, in which the sampler is compiled; None where there is no other."""
+
+    def __init__(self):
+        self._marks: list[tuple[int, float]] = []
+
+    def __call__(self, done: int) -> None:
+        self._marks.append((done, time.monotonic()))
+
+    @property
+    def speed(self) -> float | None:
+        (first, begun), (last, ended) = self._marks[0], self._marks[-1]
+        return (last - first) / (ended - begun) if last > first else None
+
+
+def measured_against(ground: Ground, generated: ImageSet) -> dict[str, Any]:
+    """What holds of any set of images: the networks, the real images' number, and every metric in every space."""
+    spaces = (*ground.networks, "images")
+    return {
+        "real": {"split": ground.settings.split, "n": len(ground.real), "floor_n": len(ground.reference.floor[0])},
+        "features": {name: network.describe() for name, network in ground.networks.items()},
+        "metrics": {space: ground.reference.rows(generated, space) for space in spaces},
+    }
+
+
+def _likelihood(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
+    settings = ground.settings
+    return {"likelihood": likelihood(run, ground.dataset, settings.split, settings.likelihood_n)}
+
+
+def _reconstruction(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
+    from analysis.reconstruction import reconstruction
+
+    if not hasattr(run.family, "reconstruct"):
+        return {}
+    return {"reconstruction": reconstruction(run, ground.dataset, ground.settings.n, ground.settings.split)}
+
+
+def _findings(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
+    from analysis.domain.findings import findings
+
+    settings = ground.settings
+    if not run.info.classes:
+        return {}
+    asked = (generated.images, generated.label, settings.seed, settings.split, settings.cache or None)
+    return findings(ground.dataset, *asked)
+
+
+def _factors(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
+    from analysis.domain.factors import factors
+
+    settings = ground.settings
+    if not run.info.factors:
+        return {}
+    return {"factors": factors(ground.dataset, generated.images, settings.seed, settings.split, settings.cache or None)}
+
+
+def _anatomy(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
+    from analysis.domain.anatomy import anatomy
+
+    settings = ground.settings
+    if not settings.segmenter:
+        return {}
+    real = ground.dataset.arrays(settings.split)["image"]
+    return {"anatomy": anatomy(settings.segmenter, generated.images, real, settings.seed)}
+
+
+def _groups(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
+    sets, space = (generated, ground.real, ground.train, run.info), next(iter(ground.networks))
+    return {"classes": groups.classes(*sets, space), "subgroups": groups.subgroups(*sets, space)}
+
+
+def _memorisation(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
+    from analysis.features import registry
+    from analysis.memorisation.audit import audit
+
+    networks = [net for name, net in ground.networks.items() if name not in LOGITS and not name.startswith("pixels")]
+    networks.append(registry.build("pixels_32"))
+    return {"memorisation": audit(run, ground.dataset, generated.images, networks, ground.settings.seed)}
+
+
+# Each is a function of (run, ground, generated) that gives what it adds to the result: plain JSON values by name.
+PARTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "likelihood": _likelihood,
+    "reconstruction": _reconstruction,
+    "findings": _findings,
+    "factors": _factors,
+    "anatomy": _anatomy,
+    "groups": _groups,
+    "memorisation": _memorisation,
+}

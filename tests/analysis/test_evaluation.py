@@ -1,0 +1,169 @@
+"""Sets, floors, groups and likelihood behind `python -m analysis.evaluate`, on small planted cases."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from analysis.evaluation import groups, likelihood
+from analysis.evaluation.scores import OF_SIZE, Reference
+from analysis.evaluation.sets import ImageSet, floor_pair, gaussian_images, take, unlabelled
+from data import UserError
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def some(n, seed=0, shift=0.0, label=(0, 0), width=6):
+    """n images of noise, with features ~ N(shift, 1)."""
+    r = rng(seed)
+    images = r.integers(0, 256, (n, 12, 12, 1), np.uint8)
+    labels = np.tile(np.float32(label), (n, 1))
+    return ImageSet(images, labels, np.zeros((n, 0), np.float32), {"net": r.normal(shift, 1.0, (n, width))})
+
+
+def joined(*sets):
+    label, attributes = ([getattr(s, name) for s in sets] for name in ("label", "attributes"))
+    features = {"net": np.concatenate([s.features["net"] for s in sets])}
+    return ImageSet(np.concatenate([s.images for s in sets]), *map(np.concatenate, (label, attributes)), features)
+
+
+def test_the_floor_is_of_train_beside_test_or_of_halves():
+    real, train = some(50, 0), some(80, 1)
+    a, b = floor_pair(real, train, 50)
+    np.testing.assert_array_equal(a.images, train.images[:50])
+    np.testing.assert_array_equal(b.images, real.images)
+    a, b = floor_pair(real, train, 60)  # more are drawn than the split has
+    np.testing.assert_array_equal(np.concatenate([a.images, b.images]), real.images)
+
+
+def test_the_ceiling_has_the_mean_and_covariance_of_the_pixels():
+    base = rng().normal(0, 20, (3000, 4))
+    pixels = np.clip(128 + base @ rng(1).normal(0, 0.6, (4, 16)), 0, 255).astype(np.uint8).reshape(-1, 4, 4, 1)
+    drawn = gaussian_images(pixels, 20_000, 0)
+    assert drawn.shape == (20_000, 4, 4, 1) and drawn.dtype == np.uint8
+    x, y = (a.reshape(len(a), -1).astype(float) for a in (pixels, drawn))
+    assert np.abs(x.mean(0) - y.mean(0)).max() < 1.0
+    assert np.abs(np.cov(x.T) - np.cov(y.T)).max() < 0.06 * np.cov(x.T).max()
+    assert gaussian_images(pixels.astype(np.uint16) * 257, 2, 0).dtype == np.uint16
+
+
+def test_fewer_images_than_pixels_span_what_they_spanned():
+    few = rng().integers(100, 150, (5, 8, 8, 1)).astype(np.uint8)
+    drawn = gaussian_images(few, 50, 0).reshape(50, -1).astype(float)
+    values = np.linalg.svd(drawn - few.reshape(5, -1).mean(0), compute_uv=False)
+    assert (values > 20).sum() == 4 and values[4:].max() < 5  # what is left is rounding to whole gray levels
+
+
+def test_rows_hold_each_metric_with_its_floor_and_ceiling():
+    real, train = some(60, 0), some(100, 1)
+    reference = Reference(real, floor_pair(real, train, 60), some(60, 5, 3.0))
+    rows = reference.rows(some(60, 2, 0.5), "net")
+    for name in ("kid", "fd", "fd_infinity"):
+        values = [rows[name][kind]["value"] for kind in ("floor", "generated", "ceiling")]
+        assert values == sorted(values) and rows[name]["better"] == "lower"
+    assert (
+        rows["kid"]["generated"]["low"] < rows["kid"]["generated"]["value"] and rows["fd"]["generated"]["low"] is None
+    )
+    assert not rows["fd"]["generated"]["singular"] and "generated_at_floor_n" not in rows["fd"]
+    assert 0 < rows["coverage"]["generated"]["value"] < rows["coverage"]["floor"]["value"]
+    one = reference.rows(joined(*[some(1, 9)] * 60), "net", ("vendi",))["vendi"]
+    assert one["generated"]["value"] == pytest.approx(1.0) and one["floor"]["value"] > 3
+    images = reference.rows(some(60, 2), "images")
+    assert set(images) == {"ms_ssim", "spectrum"} and images["ms_ssim"]["generated"]["scales"] == 1
+
+
+def test_sizes_that_differ_are_met_by_a_value_at_the_floors():
+    real, drawn = some(40, 0), some(90, 1)
+    reference = Reference(real, floor_pair(real, some(30, 2), 90))
+    rows = reference.rows(drawn, "net")
+    assert rows["fd"]["generated"]["n"] == [90, 40] and rows["fd"]["floor"]["n"] == [20, 20]
+    assert {name for name, row in rows.items() if "generated_at_floor_n" in row} == set(OF_SIZE) - {"inception_score"}
+    assert rows["fd"]["generated_at_floor_n"]["n"] == [20, 20] and "floor" not in rows["fd_infinity"]
+    same = Reference(real, floor_pair(real, some(30, 2), 90)).rows(real, "net")
+    assert same["fd"]["generated"]["value"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_class_scores_give_the_inception_score_alone():
+    mixed, alike = (dataclasses.replace(some(80), features={"inception_logits": 20.0 * np.eye(4)[rows]})
+                    for rows in (np.arange(80) % 4, np.zeros(80, int)))  # fmt: skip
+    rows = Reference(mixed, floor_pair(mixed, mixed, 80)).rows(alike, "inception_logits")
+    assert set(rows) == {"inception_score"} and rows["inception_score"]["generated"]["splits"] == 10
+    assert rows["inception_score"]["generated"]["value"] == pytest.approx(1.0)
+    assert 2.5 < rows["inception_score"]["floor"]["value"] < 4.0
+
+
+def test_a_finding_that_is_drawn_wrong_stands_out():
+    info = SimpleNamespace(classes=("effusion", "mass"), exclusive=False)
+    real = joined(some(40, 0, 0.0, (1, 0)), some(40, 1, 0.0, (0, 1)), some(40, 2))
+    train = joined(some(40, 3, 0.0, (1, 0)), some(40, 4, 0.0, (0, 1)), some(40, 5))
+    drawn = joined(some(40, 6, 2.0, (1, 0)), some(40, 7, 0.0, (0, 1)), some(10, 8))
+    found = groups.classes(drawn, real, train, info, "net")
+    assert set(found) == {"effusion", "mass", "mean"}  # too few normals were drawn
+    high, low = (found[name]["kid"]["generated"] for name in ("effusion", "mass"))
+    assert high["low"] > 1.0 > 0.2 > abs(low["value"]) and high["n"] == (40, 40)
+    assert found["mean"]["kid"]["generated"]["value"] == pytest.approx((high["value"] + low["value"]) / 2)
+    assert found["mass"]["vendi"]["floor"]["n"] == [40]
+
+
+@pytest.mark.parametrize("requested", [True, False])
+def test_a_subgroup_that_is_drawn_wrong_stands_out(requested):
+    info = SimpleNamespace(classes=("mass",), recorded=("sex", "age"), attributes=("sex",) if requested else ())
+    sets = [some(40, seed, shift, (0, sex)) for seed, shift, sex in ((0, 0, 0), (1, 0, 1), (2, 0, 0), (3, 2, 1))]
+    ages = np.float32([0.39] * 10 + [0.4] * 30)
+    of = [dataclasses.replace(s, attributes=np.stack([s.label[:, 1], ages], 1)) for s in sets]
+    found = groups.subgroups(joined(*of[2:]), joined(*of[:2]), joined(*of[:2]), info, "net")
+    kid = {value: row["kid"]["generated"] for value, row in found["sex"].items()}
+    assert set(kid) == {"female", "male"} and found["sex"]["male"]["requested"] == requested
+    assert kid["male"]["value"] > (2 if requested else 0.3) and kid["male"]["n"] == ((40 if requested else 80), 40)
+    assert (abs(kid["female"]["value"]) < 0.2) == requested
+    assert found["age"]["40 to 59"]["kid"]["generated"]["n"] == (80, 60) and "60 to 120" not in found["age"]
+
+
+def test_age_bands_meet_without_gap_or_overlap():
+    years = np.float32([-1, 0, 0.39, 0.4, 0.41, 0.59, 0.6, 1.2])
+    inside = np.stack([test(years) for _, test in groups.bands("age")])
+    np.testing.assert_array_equal(inside.sum(0), [0, 1, 1, 1, 1, 1, 1, 1])
+    np.testing.assert_array_equal(inside.argmax(0)[1:], [0, 0, 1, 1, 1, 2, 2])
+
+
+class Known:
+    """A family that holds image i to cost i bits a number, or `loose` times that."""
+
+    def likelihoods(self):
+        return {"exact": lambda state, batch, key: batch["id"] * 1.0, "bound": lambda s, batch, key: batch["id"] * 2.0}
+
+
+def test_likelihood_is_the_mean_over_the_split_with_students_interval():
+    def epoch(split, size, limit):
+        for start in range(0, limit, size):
+            ids = np.arange(start, start + size)
+            yield {"id": ids, "weight": (ids < limit).astype(np.float32)}
+
+    state = SimpleNamespace(replace=lambda **_: {})
+    run = SimpleNamespace(family=Known(), state=state)
+    found = likelihood.likelihood(run, SimpleNamespace(epoch=epoch), "test", 21)
+    assert found["kind"] == "exact" and found["others"]["bound"]["value"] == pytest.approx(20.0)
+    half = 2.0859634 * np.std(np.arange(21), ddof=1) / 21**0.5
+    assert found["bits_per_dim"]["value"] == pytest.approx(10.0) and found["bits_per_dim"]["n"] == (21,)
+    assert found["bits_per_dim"]["high"] == pytest.approx(10.0 + half, rel=1e-6)
+    run.family = SimpleNamespace(likelihoods=dict)
+    assert likelihood.likelihood(run, None, "test", 21) is None
+
+
+def test_real_images_come_in_random_order_without_replacement():
+    arrays = {"image": np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1), "label": np.arange(40)[:, None]}
+    info = SimpleNamespace(name="tiny", sizes={"train": 50, "test": 40, "val": 3})
+    dataset = SimpleNamespace(info=info, arrays=lambda split: arrays)
+    taken = take(dataset, "test", 15, 0)
+    np.testing.assert_array_equal(taken.images.ravel(), taken.label.ravel())
+    assert len(set(taken.images.ravel())) == 15 and (np.diff(taken.label.ravel()) < 0).any()
+    with pytest.raises(UserError, match="at least 10 images are needed; tiny has train 50, test 40, val 3"):
+        take(dataset, "val", 12, 0)
+
+
+def test_features_are_those_of_the_images():
+    measured = unlabelled(some(5).images).measured({"sum": lambda images: images.sum((1, 2, 3))[:, None]})
+    np.testing.assert_array_equal(measured.rows([3]).features["sum"], measured.images[3:4].sum((1, 2, 3))[:, None])

@@ -1,0 +1,89 @@
+"""Reconstruction's figures, of invented families whose errors are known."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from analysis import reconstruction as module
+from analysis.features.perceptual import PerceptualDistance
+from analysis.reconstruction import reconstruction
+from data import UserError
+from data.ranges import to_float
+
+N = 70  # more than one batch
+
+
+def images(bits):
+    dtype = np.uint8 if bits == 8 else np.uint16
+    return np.random.default_rng(0).integers(20, np.iinfo(dtype).max - 20, (N, 16, 16, 1), dtype)
+
+
+def stand_ins(reconstruct, bits=8, sizes=N):
+    stored = images(bits)
+
+    def epoch(split, batch_size, limit):
+        """As Dataset.epoch: the last batch filled up, with weight 0."""
+        for start in range(0, limit, batch_size):
+            rows = np.arange(start, start + batch_size)
+            label = np.zeros((batch_size, 2), np.float32)
+            image = to_float(stored[np.minimum(rows, limit - 1)])
+            yield {"image": image, "label": label, "weight": 1.0 * (rows < limit)}
+
+    state = SimpleNamespace(replace=lambda opt_state: jnp.zeros(()))
+    run = SimpleNamespace(family=SimpleNamespace(reconstruct=reconstruct), state=state, folder=Path("runs/a"),
+                          info=SimpleNamespace(bits=bits),
+                          config=SimpleNamespace(model=SimpleNamespace(family="gan")))  # fmt: skip
+    return run, SimpleNamespace(info=SimpleNamespace(sizes={"test": sizes}), epoch=epoch)
+
+
+def gaps(pairs):
+    return np.abs(np.diff(pairs.astype(float), axis=1)).mean((1, 2, 3, 4))
+
+
+PLAIN = PerceptualDistance("gaps", "", "", (), gaps)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_images_that_are_off_by_five_levels(bits):
+    most = 2**bits - 1
+    run, dataset = stand_ins(lambda state, batch: batch["image"] + 10 / most, bits)
+    result = reconstruction(run, dataset, N, distance=PLAIN)
+    got = result["psnr"]["reconstructed"]
+    expected = 20 * np.log10(most / 5)
+    assert got["value"] == got["low"] == got["high"] == pytest.approx(expected, rel=1e-6) and got["n"] == [N]
+    assert result["perceptual"]["reconstructed"]["value"] == 5 and result["perceptual"]["better"] == "lower"
+    assert result["ssim"]["reconstructed"]["value"] > 0.9
+    for name in ("psnr", "ssim", "perceptual"):
+        another = result[name]["another"]
+        assert another["low"] < another["value"] < another["high"] and another["n"] == [N // 2]
+        worse = another["value"] - result[name]["reconstructed"]["value"]
+        assert worse < 0 if result[name]["better"] == "higher" else worse > 0
+    stored = images(bits).astype(float)
+    gap = np.abs(stored[0::2] - stored[1::2]).mean()
+    assert result["perceptual"]["another"]["value"] == pytest.approx(gap)
+
+
+def test_an_image_that_is_given_back_exactly_has_no_mean_psnr():
+    run, dataset = stand_ins(lambda state, batch: batch["image"])
+    result = reconstruction(run, dataset, 11, distance=PLAIN)
+    assert result["psnr"]["reconstructed"] == {"value": None, "low": None, "high": None, "n": [11]}
+    assert result["ssim"]["reconstructed"]["value"] == pytest.approx(1)
+
+
+def test_the_perceptual_distance_is_of_efficientnet_where_none_is_named(monkeypatch):
+    monkeypatch.setattr(module.perceptual, "build", lambda: PLAIN)
+    run, dataset = stand_ins(lambda state, batch: batch["image"])
+    assert reconstruction(run, dataset, 10)["features"]["name"] == "gaps"
+
+
+def test_what_is_refused():
+    for split, n, size in (("test", 70, 9), ("val", 70, 70), ("test", 9, 70)):
+        run, dataset = stand_ins(lambda state, batch: batch["image"], sizes=size)
+        with pytest.raises(UserError, match=f"reconstruction needs 10 images of the split '{split}' at least"):
+            reconstruction(run, dataset, n, split)
+    del run.family.reconstruct
+    with pytest.raises(UserError, match="runs/a: the family 'gan' encodes no images; give a run of a VAE"):
+        reconstruction(run, dataset, 70)
