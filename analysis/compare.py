@@ -1,0 +1,97 @@
+"""python -m analysis.compare RESULTS... --out DIR
+
+Brings result files of analysis.evaluate together, files or folders of them: prints and writes a table (Markdown, CSV,
+LaTeX) of what is comparable, and draws figures (PDF, PNG) with their captions. Needs the result files alone, and the
+strips of samples beside them.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from analysis.comparison.comparable import Group, group
+from analysis.comparison.result_files import one_a_run, read_results
+from train.cli import guarded
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Compares; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.compare", description=__doc__.split("\n\n")[1])
+    parser.add_argument("results", nargs="+", help="result files, or folders that are searched for them")
+    parser.add_argument("--out", required=True, help="folder of tables and figures")
+    parser.add_argument("--every", action="store_true", help="in the tables, all samplings of a run, and not one")
+    args = parser.parse_args(argv)
+    from analysis.comparison.table_files import show
+
+    results, others = read_results(args.results)
+    groups = group(results)
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    if others:
+        print(f"passed over, no results of analysis.evaluate: {', '.join(map(str, others))}")
+    show(write_tables(groups, out, args.every))
+    lines = [line for of in groups for line in write_figures(of, out)]
+    _write(out / "captions.md", "".join(lines))
+    print(out)
+    return 0
+
+
+def write_tables(groups: list[Group], out: Path, every: bool) -> list:
+    """Writes table.md, table.csv and table.tex; returns the tables."""
+    from analysis.comparison import table_files
+    from analysis.comparison.records import records
+    from analysis.comparison.tables import make_tables
+
+    tables = [table for of in groups for table in make_tables(of, every)]
+    _write(out / "table.md", table_files.markdown(tables))
+    _write(out / "table.tex", table_files.latex(tables))
+    _write(out / "table.csv", table_files.comma_separated([row for of in groups for row in records(of)]))
+    return tables
+
+
+def write_figures(of: Group, out: Path) -> list[str]:
+    """Draws what a group of results has data for into OUT/GROUP/; returns the captions in Markdown.
+
+    One line says which figures were not drawn, and why.
+    """
+    from analysis.plots.drawing import NothingToDraw, save
+
+    folder, captions, missing = out / of.name, [], []
+    folder.mkdir(exist_ok=True)
+    for name, draw in _figures(of):
+        try:
+            drawing = draw()
+        except NothingToDraw as reason:
+            missing.append(f"{name} ({reason})")
+            continue
+        save(drawing, folder)
+        captions.append(f"**{of.name}/{drawing.name}.** {drawing.caption}\n\n")
+    if missing:
+        print(f"{of.name}, not drawn: {'; '.join(missing)}")
+    return captions
+
+
+def _figures(of: Group) -> Iterator[tuple[str, Callable]]:
+    """Yields (name, function that draws it)."""
+    from analysis.plots import family_metrics, guidance, label_fidelity, sample_rows, steps, trilemma
+
+    chosen = one_a_run(of.results)
+    for space in of.spaces:
+        yield f"metrics_{space}", lambda s=space: family_metrics.draw(chosen, s)
+        yield f"trilemma_{space}", lambda s=space: trilemma.draw(chosen, s)
+        yield f"steps_{space}", lambda s=space: steps.draw(of.results, s)
+        yield f"guidance_{space}", lambda s=space: guidance.draw(of.results, s)
+    yield "samples", lambda: sample_rows.draw(chosen)
+    yield "label_fidelity", lambda: label_fidelity.draw(chosen)
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+if __name__ == "__main__":
+    guarded(main)

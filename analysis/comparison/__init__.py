@@ -1,0 +1,1 @@
+"""Result files brought together: which are comparable, and the tables of those that are."""

@@ -1,0 +1,1 @@
+"""Figures of result files: pure functions of results that give drawings."""
