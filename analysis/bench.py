@@ -1,8 +1,9 @@
 """python -m analysis.bench [--config configs/ddpm_cxr.py] [--torch PYTHON] [--out results/bench/NAME.json]
 
 Measures the training step, the samplers, the input pipeline, the preparation of data and the first step of a fresh
-process, prints a table and writes JSON. With --torch (a Python that has the extra `bench`), the same network runs in
-PyTorch as well, the two taking turns, and the ratio of their rates is printed.
+process, prints a table and writes JSON; with --parts evaluate, what an evaluation costs. With --torch (a Python that
+has the extra `bench`), the same network runs in PyTorch as well, the two taking turns, and the ratio of their rates is
+printed.
 """
 
 import argparse
@@ -17,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from analysis.bench_data import bench_input, bench_prepare
+from analysis.bench_evaluate import bench_evaluate
 from train.cli import guarded
 
 PARTS = ("step", "samplers", "input", "prepare", "first_step", "families")
+ALL_PARTS = (*PARTS, "evaluate")
 FAMILIES = tuple(f"configs/{n}.py" for n in ("ddpm_cxr", "flow_cxr", "gan_cxr", "vae_cxr", "flow_seg", "unet_seg"))
 SPECS = ("default", "plain32", "plain64", "plain128")
 
@@ -31,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
 
     parts = {"step": bench_step, "samplers": bench_samplers, "prepare": bench_prepare,
              "input": lambda args: bench_input(args, load_config(args.config)),
-             "first_step": bench_first_step, "families": bench_families}  # fmt: skip
+             "first_step": bench_first_step, "families": bench_families, "evaluate": bench_evaluate}  # fmt: skip
     results: dict[str, Any] = {
         "device": device_name(),
         "git": git_revision(),
@@ -63,10 +66,11 @@ def main(argv: list[str] | None = None) -> int:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m analysis.bench", description=__doc__.split("\n\n")[1])
     parser.add_argument("--config", default="configs/ddpm_cxr.py", help="config whose network and batch are measured")
-    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--parts", nargs="*", default=list(PARTS), choices=ALL_PARTS, help="default: but for evaluate")
     parser.add_argument("--torch", default="", help="a Python with PyTorch and diffusers, to compare with")
     parser.add_argument("--specs", nargs="*", default=list(SPECS), choices=SPECS, help="networks compared with PyTorch")
-    parser.add_argument("--images", type=int, default=10_000, help="images whose preparation is measured")
+    parser.add_argument("--images", type=int, default=10_000, help="images that are prepared, or evaluated")
+    parser.add_argument("--pairs", type=int, default=50_000, help="features a set of evaluate's all-pairs metrics")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of each; the median is quoted")
     parser.add_argument("--out", default="results/bench/bench.json", help="JSON file to write")
     return parser.parse_args(argv)
