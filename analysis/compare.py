@@ -22,19 +22,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", required=True, help="folder of tables and figures")
     parser.add_argument("--every", action="store_true", help="in the tables, all samplings of a run, and not one")
     args = parser.parse_args(argv)
+    compare(args.results, Path(args.out), args.every)
+    return 0
+
+
+def compare(results: list[str | Path], out: Path, every: bool = False) -> None:
+    """Prints and writes the tables, and draws the figures, of result files and folders of them.
+
+    Args:
+      every: in the tables, all samplings of a run, and not one.
+    """
     from analysis.comparison.table_files import show
 
-    results, others = read_results(args.results)
-    groups = group(results)
-    out = Path(args.out)
+    found, others = read_results(results)
+    groups = group(found)
     out.mkdir(parents=True, exist_ok=True)
     if others:
         print(f"passed over, no results of analysis.evaluate: {', '.join(map(str, others))}")
-    show(write_tables(groups, out, args.every))
-    lines = [line for of in groups for line in write_figures(of, out)]
-    _write(out / "captions.md", "".join(lines))
+    show(write_tables(groups, out, every))
+    write_text(out / "captions.md", "".join(line for of in groups for line in write_figures(of, out)))
     print(out)
-    return 0
 
 
 def write_tables(groups: list[Group], out: Path, every: bool) -> list:
@@ -44,9 +51,9 @@ def write_tables(groups: list[Group], out: Path, every: bool) -> list:
     from analysis.comparison.tables import make_tables
 
     tables = [table for of in groups for table in make_tables(of, every)]
-    _write(out / "table.md", table_files.markdown(tables))
-    _write(out / "table.tex", table_files.latex(tables))
-    _write(out / "table.csv", table_files.comma_separated([row for of in groups for row in records(of)]))
+    write_text(out / "table.md", table_files.markdown(tables))
+    write_text(out / "table.tex", table_files.latex(tables))
+    write_text(out / "table.csv", table_files.comma_separated([row for of in groups for row in records(of)]))
     return tables
 
 
@@ -86,8 +93,8 @@ def _figures(of: Group) -> Iterator[tuple[str, Callable]]:
     yield "label_fidelity", lambda: label_fidelity.draw(chosen)
 
 
-def _write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all."""
     temporary = path.with_suffix(path.suffix + ".tmp")
     temporary.write_text(text)
     os.replace(temporary, path)

@@ -3,8 +3,8 @@
 Scores runs of any family alike, against the same real images: distances and diversity in feature space with intervals,
 and beside each the same between two real sets (the floor) and of a Gaussian fitted to the pixels (the ceiling);
 likelihood; whether requested findings are seen; each finding and subgroup apart. Writes OUT/STUDY/NAME.json a run, and
-a strip of samples beside it. --vary steps=5,10,20 repeats it for each value. --real DIR --fake DIR scores any two
-folders of images.
+a strip of samples beside it. --vary steps=5,10,20 repeats it for each value, --vary checkpoint=500,1000 for each of
+a run's kept checkpoints. --real DIR --fake DIR scores any two folders of images.
 """
 
 import argparse
@@ -52,6 +52,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--parts", help=f"beside the metrics, comma-separated; all: {','.join(PARTS)}; none: ''")
     parser.add_argument("--vary", action="append", default=[], help="FIELD=VALUE,VALUE,...: all of them in turn")
     parser.add_argument("--likelihood-n", type=int, default=100, help="real images whose likelihood is computed")
+    parser.add_argument("--influence", action="store_true", help="write KID's influence values too, NAME.npz")
     parser.add_argument("--segmenter", default="", help="run of a segmenter, for the anatomy of what is drawn")
     parser.add_argument("--feature-cache", default=".cache/features", help="folder of computed features; '' keeps none")
     add_sampling(parser)
@@ -68,6 +69,12 @@ def _check(args: argparse.Namespace, known: tuple[str, ...]) -> None:
     if args.name and len(args.run or ()) > 1:
         raise UserError("--name is of one result file, and several runs are given; leave it out")
     args.grid = [_values(text) for text in args.vary]
+    args.checkpoints = [value for values in args.grid for name, value in values if name == "checkpoint"]
+    args.grid = [values for values in args.grid if values[0][0] != "checkpoint"]
+    if args.checkpoint and args.checkpoints:
+        raise UserError("--checkpoint and --vary checkpoint=... are both given; leave one out")
+    if args.influence and (args.fake or not args.features):
+        raise UserError("--influence is of runs, in the space of the first of --features")
     default = VARIED if args.vary else known
     args.parts = default if args.parts is None else tuple(part for part in args.parts.split(",") if part)
     unknown = [part for part in args.parts if part not in known]
@@ -78,10 +85,11 @@ def _check(args: argparse.Namespace, known: tuple[str, ...]) -> None:
 def _values(text: str) -> list[tuple[str, Any]]:
     """[(field, value), ...] of one --vary."""
     name, _, values = text.partition("=")
-    if name not in FIELDS or not values:
-        raise UserError(f"--vary {text}: FIELD=VALUE,VALUE,... is needed, FIELD one of {', '.join(FIELDS)}")
+    known = {name: kind for name, (kind, _) in FIELDS.items()} | {"checkpoint": str}
+    if name not in known or not values:
+        raise UserError(f"--vary {text}: FIELD=VALUE,VALUE,... is needed, FIELD one of {', '.join(known)}")
     try:
-        return [(name, FIELDS[name][0](value)) for value in values.split(",")]
+        return [(name, known[name](value)) for value in values.split(",")]
     except ValueError as error:
         raise UserError(f"--vary {text}: {error}") from error
 
@@ -94,24 +102,48 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _run(folder: str, args: argparse.Namespace, grounds: dict[str, Any], command: dict[str, Any]) -> None:
+    for name in args.checkpoints or [args.checkpoint]:
+        _checkpoint(folder, name, args, grounds, command)
+
+
+def _checkpoint(
+    folder: str, name: str, args: argparse.Namespace, grounds: dict[str, Any], command: dict[str, Any]
+) -> None:
     from analysis.evaluation.ground import lay
     from analysis.evaluation.result import evaluate
     from analysis.evaluation.sets import open_data
     from analysis.run import load
 
-    run = load(folder, args.checkpoint)
+    run = load(folder, name)
     if not hasattr(run.family, "sample"):
         raise UserError(f"{folder} is a segmenter; use python -m analysis.segment")
     points = list(_points(run, args))
     dataset = open_data(run, args.data_dir)
-    key = dataset.info.fingerprint
-    if key not in grounds:
-        grounds[key] = lay(dataset, _settings(args))
+    ground = grounds.get(dataset.info.fingerprint) or lay(dataset, _settings(args))
+    grounds[dataset.info.fingerprint] = ground
+    kept = f"_checkpoint_{name}" if args.checkpoints else ""
     for ending, options in points:
-        result, generated = evaluate(run, grounds[key], options)
+        result, generated = evaluate(run, ground, options)
         path = result_path(args, run)
-        path = path.with_name(f"{path.stem}{ending}.json")
+        path = path.with_name(f"{path.stem}{kept}{ending}.json")
+        if args.influence:
+            _write_influence(path.with_suffix(".npz"), generated, ground.real)
         _write(path, result | command, generated, run)
+
+
+def _write_influence(path: Path, generated, real) -> None:
+    """KID's influence values, "generated" [n] and "real" [m], for intervals over several results: see kid_influence."""
+    import os
+
+    import numpy as np
+
+    from analysis.metrics.kid import kid_influence
+
+    space = next(iter(generated.features))
+    values = kid_influence(generated.features[space], real.features[space])
+    with open(path.with_suffix(".tmp"), "wb") as file:
+        np.savez_compressed(file, generated=values[0].astype(np.float32), real=values[1].astype(np.float32))
+    os.replace(path.with_suffix(".tmp"), path)
 
 
 def _points(run, args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -26,6 +26,7 @@ class Run:
       info: of the dataset it was trained on.
       family: the model.
       state: parameters, averages and step of one checkpoint.
+      train_seconds: of the training up to it, without compiling; None of checkpoints that do not say.
       train_labels: [n, k] labels of the training split, to draw labels from; all of them.
     """
 
@@ -34,6 +35,7 @@ class Run:
     info: Info
     family: Family
     state: State
+    train_seconds: float | None
     train_labels: np.ndarray
 
     @property
@@ -87,8 +89,8 @@ def load(folder: str | Path, checkpoint: str = "") -> Run:
     try:
         name = checkpoint or config.checkpoint.use
         step = checkpointer.find(name, config.train.batch_size, info.sizes["train"])
-        state, _ = checkpointer.restore(build.state_shapes(family, info, mesh), step)
+        state, host = checkpointer.restore(build.state_shapes(family, info, mesh), step)
     finally:
         checkpointer.close()
     labels = np.load(folder / "train_labels.npy")
-    return Run(folder, config, info, family, state, labels)
+    return Run(folder, config, info, family, state, host.get("seconds"), labels)

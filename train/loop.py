@@ -122,7 +122,8 @@ class _Trainer:
         self.train_step = build.jit_train_step(family, dataset.info, mesh, key)
         self.latest: dict[str, float] = {}  # newest value of every scalar, for the summary
         self.window = Window()
-        self.seconds, self.trained = 0.0, 0  # time and steps of training alone, in this start
+        self.trained, self.timed, self.seconds = 0, 0, 0.0  # steps in this start; those after the first, and their time
+        self.total_seconds = 0.0  # of training in all starts
 
     def train(self, state: State, host: dict[str, Any]) -> dict[str, Any]:
         step, total = int(state.step), self.plan.total
@@ -131,6 +132,7 @@ class _Trainer:
             return self._finished(step)
         self.window = Window(dict(host.get("sums", {})), int(host.get("count", 0)))
         self.rows = int(host.get("rows", 0))
+        self.total_seconds = float(host.get("seconds", 0.0))
         self.writer = _open_writers(self.folder, self.rows)
         if host.get("owed"):
             score = self._evaluate_due(state, step)
@@ -152,10 +154,14 @@ class _Trainer:
             if pending is not None:
                 self._collect(step, pending)
             step, pending = step + 1, scalars
+            self.trained += 1
+            if self.trained == 1:  # waits for the compiler, whose time is not training's
+                jax.block_until_ready(scalars)
+                clock = time.monotonic()
             if self._pauses(step) or stop:
                 self._collect(step, pending)
                 pending = None
-                self.seconds, self.trained = self.seconds + time.monotonic() - clock, self.trained + 1
+                self._clock_in(time.monotonic() - clock)
                 self._pause(state, step, stop)
                 if stop and step < self.plan.total:
                     raise Interrupted(stop[0], step)
@@ -163,9 +169,11 @@ class _Trainer:
                     raise _Restart
                 self.progress.restart_clock()
                 clock = time.monotonic()
-            else:
-                self.trained += 1
         return state
+
+    def _clock_in(self, seconds: float) -> None:
+        self.timed, self.seconds = self.trained - 1, self.seconds + seconds
+        self.total_seconds += seconds
 
     def _batch(self, index: int) -> dict[str, jax.Array]:
         """Batch `index` of the run, on the devices."""
@@ -222,7 +230,8 @@ class _Trainer:
         self.writer.flush()
         if stop or self._saves(step):
             host = {"sums": self.window.sums, "count": self.window.count, "latest": self.latest, "owed": owed}
-            self.checkpointer.save(state, host | {"rows": self.rows}, score if self._saves(step) else None)
+            host |= {"rows": self.rows, "seconds": round(self.total_seconds, 2)}
+            self.checkpointer.save(state, host, score if self._saves(step) else None)
         if stop or step in (total, self.plan.restart_at):
             self.checkpointer.wait()
 
@@ -252,11 +261,12 @@ class _Trainer:
         path = self.folder / "summary.json"
         if not self.trained and path.exists() and rundir.read_json(path)["step"] == step:
             return rundir.read_json(path)
-        images = self.trained * self.config.train.batch_size
+        images = self.timed * self.config.train.batch_size
         summary = {
             "step": step,
             "images": step * self.config.train.batch_size,
             "metrics": self.latest,
+            "train_seconds": round(self.total_seconds, 2),
             "best_step": self.checkpointer.best_step(),
             "device": rundir.device_name(),
             "last_start": {

@@ -32,10 +32,21 @@ def to_plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
 def open_run(folder: Path, config: dict[str, Any]) -> None:
     """Makes a run directory, or checks that the one there is of the same config.
 
+    Raises:
+      UserError: the directory holds a run of another config, or is no run directory.
+    """
+    keep_config(folder, config)
+    if jax.process_index() == 0:
+        (folder / "samples").mkdir(exist_ok=True)
+
+
+def keep_config(folder: Path, config: dict[str, Any]) -> None:
+    """Writes FOLDER/config.json, or checks that the one there is the same.
+
     `train.duration` alone may change, so that a run can go on for longer; it replaces the saved one.
 
     Raises:
-      UserError: the directory holds a run of another config, or is no run directory.
+      UserError: the directory is of another config, or holds something else.
     """
     path = folder / "config.json"
     if path.exists():
@@ -50,7 +61,7 @@ def open_run(folder: Path, config: dict[str, Any]) -> None:
     elif folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no run (no config.json); use another --workdir")
     if jax.process_index() == 0:
-        (folder / "samples").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         write_json(path, config)
 
 

@@ -128,7 +128,7 @@ def read_results(paths: Iterable[str | Path]) -> tuple[list[Result], list[Path]]
     for path in paths:
         for file in sorted(path.rglob("*.json")) if path.is_dir() else [path]:
             content = _read(file)
-            lacking = [key for key in NEEDED if key not in content]
+            lacking = _lacking(content)
             if lacking and path.is_dir():
                 others.append(file)
             elif lacking:
@@ -142,6 +142,15 @@ def read_results(paths: Iterable[str | Path]) -> tuple[list[Result], list[Path]]
             "those of an older version do not count: evaluate the runs again"
         )
     return sorted(found.values(), key=sort_key), others
+
+
+def is_result(content: dict[str, Any]) -> bool:
+    """Whether a JSON file holds a result of analysis.evaluate."""
+    return not _lacking(content)
+
+
+def _lacking(content: dict[str, Any]) -> list[str]:
+    return [key for key in NEEDED if key not in content]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The content of a generator's result file."""
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -41,18 +40,9 @@ def describe(run) -> dict[str, Any]:
         "image_shape": list(run.info.image_shape),
         "step": step,
         "images_trained": step * batch,
-        "train_seconds": _train_seconds(run),
+        "train_seconds": run.train_seconds,
         "parameters": run.parameters,
     }
-
-
-def _train_seconds(run) -> float | None:
-    """Of the whole training; None where it was interrupted, since the summary speaks of the last start."""
-    try:
-        start = json.loads((run.folder / "summary.json").read_text())["last_start"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return start["seconds"] if start["steps"] == run.step else None
 
 
 def draw(run, options: dict[str, Any], n: int, seed: int) -> tuple[ImageSet, dict[str, Any]]:

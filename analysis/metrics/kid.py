@@ -19,17 +19,30 @@ def kid(x: np.ndarray, y: np.ndarray) -> Estimate:
     """
     if min(len(x), len(y)) < 3 or x.shape[1:] != y.shape[1:]:
         raise ValueError(f"kid of {x.shape} and {y.shape}: at least three of each, of one length, are needed")
+    left_out, value = _left_out(x, y)
+    half = NORMAL_95 * sum(map(jackknife_variance, left_out)) ** 0.5
+    return Estimate(value, value - half, value + half, (len(x), len(y)))
+
+
+def kid_influence(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What each element adds to the distance, [m] and [n], in the jackknife's sense; each sums to 0.
+
+    KID of resampled elements is KID plus the means of their influences, to first order. So the interval of a mean or a
+    difference of several distances, which may share elements, can be had without the features (Efron and Tibshirani
+    1993, section 11.5: (m - 1) (mean of the statistics with one left out - that without this one)).
+    """
+    left_out, _ = _left_out(x, y)
+    return tuple((len(values) - 1) * (values.mean() - values) for values in left_out)
+
+
+def _left_out(x: np.ndarray, y: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], float]:
+    """((the statistic with each of x left out [m], with each of y [n]), the statistic)."""
     within = [_sums(a, a)[0] - _diagonal(a) for a in (x, y)]
-    across = _sums(x, y)
-    m, n = len(x), len(y)
+    across, m, n = _sums(x, y), len(x), len(y)
     inner = [within[0].sum() / (m * (m - 1)), within[1].sum() / (n * (n - 1))]
     value = inner[0] + inner[1] - 2.0 * across[0].sum() / (m * n)
-    variance = sum(
-        jackknife_variance(_without_one(within[i], across[i], other_size, inner[1 - i]))
-        for i, other_size in ((0, n), (1, m))
-    )
-    half = NORMAL_95 * variance**0.5
-    return Estimate(float(value), float(value - half), float(value + half), (m, n))
+    left_out = (_without_one(within[0], across[0], n, inner[1]), _without_one(within[1], across[1], m, inner[0]))
+    return left_out, float(value)
 
 
 def _sums(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.metrics import kid as module
-from analysis.metrics.kid import kid
+from analysis.metrics.kid import kid, kid_influence
 from tests.analysis.metrics.coverage import cover_kid
 
 
@@ -45,6 +45,31 @@ def test_jackknife_is_the_definition():
     estimate = kid(x, y)
     assert estimate.high - estimate.value == pytest.approx(1.959964 * variance**0.5, rel=1e-10)
     assert estimate.high - estimate.value == pytest.approx(estimate.value - estimate.low)
+
+
+def resampled(x, y, of_x, of_y):
+    """KID by its definition of elements counted so often; an element is never paired with itself."""
+    k = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3  # noqa: E731
+    m, n = len(x), len(y)
+    xx, yy = k(x, x), k(y, y)
+    np.fill_diagonal(xx, 0.0)
+    np.fill_diagonal(yy, 0.0)
+    across = of_x @ k(x, y) @ of_y / (m * n)
+    return of_x @ xx @ of_x / (m * (m - 1)) + of_y @ yy @ of_y / (n * (n - 1)) - 2 * across
+
+
+def test_influence_tells_the_interval_and_a_resampled_value():
+    """Its spread is the jackknife's; its mean over resampled elements is what KID changes by, to first order."""
+    rng = np.random.default_rng(4)
+    x, y = rng.uniform(0, 1, (300, 4)), rng.uniform(0.5, 1.5, (200, 4))
+    of_x, of_y = kid_influence(x, y)
+    estimate = kid(x, y)
+    variance = sum(np.square(values).sum() / (len(values) * (len(values) - 1)) for values in (of_x, of_y))
+    assert estimate.high - estimate.value == pytest.approx(1.959964 * variance**0.5, rel=1e-9)
+    counts = [[rng.multinomial(n, np.full(n, 1 / n)) for n in (300, 200)] for _ in range(100)]
+    exact = np.array([resampled(x, y, *count) - estimate.value for count in counts])
+    linear = np.array([of_x @ a / 300 + of_y @ b / 200 for a, b in counts])
+    assert np.corrcoef(linear, exact)[0, 1] > 0.98 and linear.std() == pytest.approx(exact.std(), rel=0.1)
 
 
 def test_interval_covers_the_truth():

@@ -1,0 +1,74 @@
+"""python -m analysis.figures --results results --out figures
+
+Redraws every figure (PDF, PNG) with its caption, and every table (Markdown, LaTeX), from results files alone: those of
+analysis.study and of analysis.evaluate, in folders of OUT named as they are in RESULTS.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from analysis.compare import compare, write_text
+from analysis.comparison.result_files import is_result
+from data import UserError
+from train.cli import guarded
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Draws all that there is; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.figures", description=__doc__.split("\n\n")[1])
+    parser.add_argument("--results", default="results", help="folder of results files")
+    parser.add_argument("--out", default="figures", help="folder of figures and tables")
+    args = parser.parse_args(argv)
+    source, out = Path(args.results), Path(args.out)
+    if not source.is_dir():
+        raise UserError(f"--results {source} is no folder")
+    folders: list[Path] = []
+    for path in sorted(source.rglob("*.json")):
+        content = _read(path)
+        if "study" in content:
+            draw_study(path, out / path.relative_to(source).parent)
+        elif is_result(content) and path.parent not in folders:
+            folders.append(path.parent)
+    for folder in folders:
+        compare([folder], out / folder.relative_to(source))
+    print(out)
+    return 0
+
+
+def draw_study(path: Path, folder: Path | None = None) -> list[Path]:
+    """Draws a study's results file: SIZE.pdf, SIZE.png, and SIZE.md and SIZE.tex with its tables and its caption.
+
+    Args:
+      folder: where to; beside the file by default.
+    """
+    from analysis.comparison import table_files
+    from analysis.plots import studies
+    from analysis.plots.drawing import NothingToDraw, save
+
+    content, folder = _read(path), folder or path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    module = studies.DRAWN[content["study"]]
+    try:
+        drawing = module.draw(content)
+    except NothingToDraw as reason:
+        print(f"{path}: nothing is drawn: {reason}")
+        return []
+    tables = module.tables(content)
+    files = save(studies.named(drawing, path.stem), folder)
+    for ending, text in (("md", table_files.markdown(tables)), ("tex", table_files.latex(tables))):
+        write_text(folder / f"{path.stem}.{ending}", text)
+    return files
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is no JSON ({error})") from error
+    return content if isinstance(content, dict) else {}
+
+
+if __name__ == "__main__":
+    guarded(main)

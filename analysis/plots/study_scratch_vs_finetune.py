@@ -1,0 +1,121 @@
+"""Figure and table of the study of beginnings: learning curves, and the paired differences at equal cost."""
+
+from typing import Any
+
+from analysis.comparison.cells import Cell, Column, make_cells, number
+from analysis.comparison.result_files import Value, to_value
+from analysis.comparison.tables import Table
+from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, reach
+from analysis.plots.style import BLACK, BLUE, GREEN, LINES, ORANGE, PAGE, PURPLE, new_figure, styled
+
+STARTS = (BLACK, ORANGE, BLUE, GREEN, PURPLE)  # scratch first
+MARKERS = ("o", "s", "^", "D", "v")
+BUDGETS = {"steps": "equal steps", "wall-clock": "equal wall-clock", "with pretraining": "pretraining counted"}
+
+
+@styled
+def draw(content: dict[str, Any]) -> Drawing:
+    """A row of panels for each family: KID against steps at each fraction of the data, then the differences.
+
+    Raises:
+      NothingToDraw: no run has been scored.
+    """
+    curves = content["curves"]
+    if not curves:
+        raise NothingToDraw("no run has been scored")
+    families, fractions = _kept(curves, "family"), _kept(curves, "fraction")
+    figure = new_figure(PAGE, 0.5 + 1.9 * len(families))
+    axes = figure.subplots(len(families), len(fractions) + 1, squeeze=False)
+    for row, family in zip(axes, families, strict=True):
+        row[0].sharey(row[-2]) if len(fractions) > 1 else None
+        for axis, fraction in zip(row, fractions, strict=False):
+            _curves(axis, [c for c in curves if (c["family"], c["fraction"]) == (family, fraction)], content)
+            axis.set(title=f"{family.upper()}, {fraction:.0%} of the data", xlabel="Optimiser steps")
+        row[0].set_ylabel("KID (↓ better)")
+        _differences(row[-1], [c for c in content["contrasts"] if c["family"] == family])
+    _legend(figure, _kept(curves, "start"))
+    return Drawing("scratch_vs_finetune", figure, _caption(content))
+
+
+def _kept(rows: list[dict[str, Any]], name: str) -> list:
+    """Values in order: scratch first, fractions from small to large."""
+    return sorted({row[name] for row in rows}, key=lambda value: (value != "scratch", value))
+
+
+def _curves(axis, curves: list[dict[str, Any]], content: dict[str, Any]) -> None:
+    for i, start in enumerate(_kept(content["curves"], "start")):
+        line = sorted((c for c in curves if c["start"] == start), key=lambda c: c["step"])
+        steps, values = [c["step"] for c in line], [to_value(c["kid"]) for c in line]
+        axis.plot(steps, [v.value for v in values], LINES[i % 4], color=STARTS[i % 5], marker=MARKERS[i % 5])
+        for step, value in zip(steps, values, strict=True):
+            axis.errorbar(step, value.value, reach(value), color=STARTS[i % 5], linewidth=0.8)
+    axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))
+    draw_band(axis, to_value(content.get("floor")))
+
+
+def _differences(axis, contrasts: list[dict[str, Any]]) -> None:
+    """Fine-tuned minus scratch, a line each; the primary one is filled."""
+    for place, row in enumerate(reversed(contrasts)):
+        value = to_value(row["difference"])
+        color = STARTS[1 + _kept(contrasts, "source").index(row["source"])]
+        filling = "full" if row["primary"] else "none"
+        axis.errorbar(value.value, place, xerr=reach(value), color=color, marker="o", fillstyle=filling)
+    names = [f"{row['fraction']:.0%}, {BUDGETS[row['budget']]}" for row in reversed(contrasts)]
+    axis.set_yticks(range(len(names)), names)
+    axis.axvline(0.0, color=BLACK, linewidth=0.6)
+    axis.set(title="KID, fine-tuned − scratch", xlabel="← fine-tuned better", ylim=(-0.6, len(names) - 0.4))
+    axis.yaxis.tick_right()
+
+
+def _legend(figure, starts: list[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=STARTS[i % 5], marker=MARKERS[i % 5], linestyle=LINES[i % 4], label=_words(start))
+        for i, start in enumerate(starts)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+
+
+def _words(start: str) -> str:
+    return "from scratch" if start == "scratch" else f"fine-tuned from {start} images"
+
+
+def _caption(content: dict[str, Any]) -> str:
+    seeds = len({row["seed"] for row in content["rows"]})
+    network = next(iter(content.get("features", {"": ""})))
+    return (
+        f"{content['dataset']}, {content['image_shape'][0]}x{content['image_shape'][1]}, {network}. Left: KID of "
+        f"{content['n']} generated and {content['real']['n']} real images ({content['real']['split']} split) against "
+        f"optimiser steps, mean of {seeds} seeds; gray: the floor. Right: the difference paired by seed; filled: the "
+        "primary contrast. Bars: 95 % intervals of a hierarchical bootstrap over seeds and images. "
+        f"{content['device']}."
+    )
+
+
+def tables(content: dict[str, Any]) -> list[Table]:
+    """Of the contrasts, a row each."""
+    rows = content["contrasts"]
+    columns = [
+        Column("Fine-tuned", [Value(row["mean_a"]) for row in rows], may_win=False),
+        Column("Scratch", [Value(row["mean_b"]) for row in rows], may_win=False),
+        Column("Difference", [to_value(row["difference"]) for row in rows], may_win=False),
+    ]
+    cells = [make_cells(column) for column in columns]
+    body = [[Cell(_row_name(row)), *(column[i] for column in cells), *_test(row)] for i, row in enumerate(rows)]
+    header = ["Contrast", "KID fine-tuned", "KID scratch", "Difference", "p", "p (Holm)", "Hedges' g"]
+    words = "Fine-tuned against from scratch; negative differences favour fine-tuning. " + _caption(content)
+    return [Table(words, header, body, 0)]
+
+
+def _row_name(row: dict[str, Any]) -> str:
+    primary = " (primary)" if row["primary"] else ""
+    return f"{row['family'].upper()}, {row['source']}, {row['fraction']:.0%}, {BUDGETS[row['budget']]}{primary}"
+
+
+def _test(row: dict[str, Any]) -> list[Cell]:
+    values = ((row["p"], 4), (row.get("p_holm"), 4), (row["effect"], 2))
+    return [Cell("–" if value is None else number(value, places)) for value, places in values]
+
+
+__all__ = ["draw", "tables"]

@@ -1,0 +1,1 @@
+"""Studies: many runs, one question, one results file, one figure. Run by `python -m analysis.study`."""

@@ -1,0 +1,54 @@
+"""A job: one command of this project that a study needs, and the record of what became of it."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One command, as a user could type it.
+
+    Attributes:
+      name: unique in its study; a path, such as "ddpm/natural/0.1/seed_0/train".
+      argv: what follows `python -m`.
+      outputs: files that are there once it is done; each is written whole or not at all.
+      needs: names of jobs that come first.
+      kind: jobs of one kind take about as long as each other, per unit of `size`.
+      size: optimiser steps of a training; network evaluations (images times evaluations an image) of a sampling.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    outputs: tuple[Path, ...]
+    needs: tuple[str, ...] = ()
+    kind: str = "other"
+    size: float = 1.0
+
+
+class Records:
+    """What became of a study's jobs, a line each in WORK/jobs.jsonl; the last line of a name counts."""
+
+    def __init__(self, work: Path):
+        self.path = work / "jobs.jsonl"
+        self.last: dict[str, dict[str, Any]] = {}
+        self.seconds: dict[str, float] = {}  # of all attempts together
+        for line in self.path.read_text().splitlines() if self.path.exists() else ():
+            self._take(json.loads(line))
+
+    def add(self, job: Job, code: int, seconds: float) -> None:
+        record = {"name": job.name, "argv": list(job.argv), "code": code, "seconds": round(seconds, 1)}
+        with self.path.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        self._take(record)
+
+    def _take(self, record: dict[str, Any]) -> None:
+        self.last[record["name"]] = record
+        self.seconds[record["name"]] = self.seconds.get(record["name"], 0.0) + record["seconds"]
+
+    def is_done(self, job: Job) -> bool:
+        """Whether this very command ended well and its files are still there."""
+        record = self.last.get(job.name)
+        same = record is not None and record["code"] == 0 and record["argv"] == list(job.argv)
+        return same and all(path.exists() for path in job.outputs)

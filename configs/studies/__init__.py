@@ -1,0 +1,1 @@
+"""Configs of studies, one a file: configs/studies/NAME.py:smoke, :cpu or :gpu."""
