@@ -109,6 +109,7 @@ def _run(folder: str, args: argparse.Namespace, grounds: dict[str, Any], command
 def _checkpoint(
     folder: str, name: str, args: argparse.Namespace, grounds: dict[str, Any], command: dict[str, Any]
 ) -> None:
+    from analysis.domain.store import share
     from analysis.evaluation.ground import lay
     from analysis.evaluation.result import evaluate
     from analysis.evaluation.sets import open_data
@@ -119,6 +120,8 @@ def _checkpoint(
         raise UserError(f"{folder} is a segmenter; use python -m analysis.segment")
     points = list(_points(run, args))
     dataset = open_data(run, args.data_dir)
+    readers = [Path(args.feature_cache), run.folder / "domain"] if args.feature_cache else []
+    share(dataset.info.fingerprint, *readers)
     ground = grounds.get(dataset.info.fingerprint) or lay(dataset, _settings(args))
     grounds[dataset.info.fingerprint] = ground
     kept = f"_checkpoint_{name}" if args.checkpoints else ""
@@ -129,6 +132,7 @@ def _checkpoint(
         if args.influence:
             _write_influence(path.with_suffix(".npz"), generated, ground.real)
         _write(path, result | command, generated, run)
+    share(dataset.info.fingerprint, *readers)
 
 
 def _write_influence(path: Path, generated, real) -> None:

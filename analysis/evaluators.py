@@ -36,7 +36,7 @@ def build_evaluators(
     plan = build.make_plan(config, dataset.info.sizes["train"])
     evaluators = []
     if plan.eval_every and dataset.info.sizes.get("val"):
-        _check_best(config, family, dataset, mesh, ["samples_kid"] if plan.kid_every else [])
+        _check_best(config, family, dataset, mesh, plan)
         evaluators.append(Evaluator("val", plan.eval_every, validation(config, family, dataset, mesh)))
     if plan.kid_every and hasattr(family, "predict"):
         raise UserError("config.eval.kid_every scores generated images; a segmenter makes none: leave it empty")
@@ -47,12 +47,13 @@ def build_evaluators(
     return evaluators
 
 
-def _check_best(config, family: Family, dataset: Dataset, mesh: Mesh, extra: list[str]) -> None:
+def _check_best(config, family: Family, dataset: Dataset, mesh: Mesh, plan: build.Plan) -> None:
     state = build.state_shapes(family, dataset.info, mesh)
     batch = build.example_batch(dataset.info)
-    names = [f"val_{name}" for name in jax.eval_shape(family.eval_step, state, batch, jax.random.key(0))] + extra
-    if config.checkpoint.keep_best and config.checkpoint.best not in names:
-        raise UserError(f"config.checkpoint.best={config.checkpoint.best!r} is none of {', '.join(names)}")
+    names = [f"val_{name}" for name in jax.eval_shape(family.eval_step, state, batch, jax.random.key(0))]
+    names += ["samples_kid"] if plan.kid_every else []
+    if config.checkpoint.keep_best and plan.best not in names:
+        raise UserError(f"config.checkpoint.best={plan.best!r} is none of {', '.join(names)}")
 
 
 def validation(config, family: Family, dataset: Dataset, mesh: Mesh):

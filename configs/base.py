@@ -101,7 +101,7 @@ def get_checkpoint() -> Config:
     checkpoint.every = "500 steps"  # how often the state is saved
     checkpoint.keep = 2  # newest checkpoints kept
     checkpoint.keep_best = 1  # best ones kept beside them
-    checkpoint.best = "val_loss"  # scalar that decides which is best, the smaller the better; samples_kid is another
+    checkpoint.best = ""  # scalar that the best has least of; "" is samples_kid with eval.kid_every, else val_loss
     checkpoint.milestones = ()  # durations whose checkpoints are kept for good, such as ("75 epochs",)
     checkpoint.use = "latest"  # which one sampling takes: latest, best, or a duration of `milestones`
     return checkpoint
@@ -143,6 +143,7 @@ def shrink(config: Config) -> None:
     config.eval.batch_size = 16
     config.eval.max_images = 32
     config.eval.preview_every = ""
+    config.eval.kid_every = ""
     config.eval.preview_images = 4
     config.eval.final_images = 4
     config.checkpoint.every = "6 steps"

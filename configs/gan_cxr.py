@@ -22,6 +22,7 @@ def get_config(arg: str | None = None) -> Config:
         config.optim[name] = optim
     config.train.batch_size, config.train.duration = 32, "1300 steps"
     config.eval.every, config.eval.preview_every = "500 steps", "500 steps"
+    config.eval.kid_every = "500 steps"  # the losses of a game do not tell which checkpoint is best
     config.ema.halflife_images = 10_000.0
     return finish(config, arg, {"smoke": smoke})
 

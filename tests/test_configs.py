@@ -8,6 +8,7 @@ from configs import datasets, ddpm_cxr, flow_cxr, flow_seg, gan_cxr, pretrain_na
 from data import NAMES, DataOptions
 from models import family as families
 from models.family import FAMILIES
+from train.build import make_plan
 
 
 @pytest.mark.parametrize("module", [flow_cxr, gan_cxr, vae_cxr, flow_seg, unet_seg], ids=lambda m: m.__name__)
@@ -88,3 +89,11 @@ def test_the_dissertation_recipe():
     assert (config.train.accumulate, config.checkpoint.use, config.sample.steps) == (4, "75 epochs", 300)
     assert model.plain_unet.widths == (64, 128, 256, 512) and model.plain_unet.embedding == 512
     assert model.normalise == "imagenet" and config.sample.threshold == "none"
+
+
+def test_the_best_checkpoint_is_by_kid_where_samples_are_scored():
+    config = gan_cxr.get_config("")
+    assert make_plan(config, 100).best == "samples_kid"
+    assert make_plan(gan_cxr.get_config("smoke"), 100).best == "val_loss"
+    config.checkpoint.best = "val_loss"
+    assert make_plan(config, 100).best == "val_loss"

@@ -29,7 +29,7 @@ PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float16": jnp.f
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
-    """The durations of a config, in optimiser steps."""
+    """The durations of a config, in optimiser steps, and the scalar of which the best checkpoint has least."""
 
     total: int
     log_every: int
@@ -39,6 +39,7 @@ class Plan:
     save_every: int
     restart_at: int
     milestones: tuple[int, ...]
+    best: str
 
 
 def make_plan(config: ml_collections.ConfigDict, train_images: int) -> Plan:
@@ -56,6 +57,7 @@ def make_plan(config: ml_collections.ConfigDict, train_images: int) -> Plan:
         save_every=max(steps(config.checkpoint.every, "config.checkpoint.every"), 1),
         restart_at=steps(config.train.restart_at, "config.train.restart_at"),
         milestones=tuple(steps(d, "config.checkpoint.milestones") for d in config.checkpoint.milestones),
+        best=config.checkpoint.best or ("samples_kid" if config.eval.kid_every else "val_loss"),
     )
     if plan.total < 1:
         raise UserError(f"config.train.duration={config.train.duration!r} is no step; make it longer")

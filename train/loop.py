@@ -240,7 +240,7 @@ class _Trainer:
         score = None
         for evaluator in self.evaluators:
             if evaluator.due(step, self.plan.total):
-                score = self._evaluate(evaluator, state, step).get(self.config.checkpoint.best, score)
+                score = self._evaluate(evaluator, state, step).get(self.plan.best, score)
         return score
 
     def _evaluate(self, evaluator: Evaluator, state: State, step: int) -> Scalars:

@@ -51,15 +51,34 @@ def findings(
     }
     limits = _thresholds(info.classes, reader.outputs(held["image"]), held["label"][:, :k])
     return {
-        "label_fidelity": {
-            name: {"real": auroc_of_known(sets["real"][0][:, j], sets["real"][1][:, j]),
-                   "samples": auroc_of_known(sets["generated"][0][:, j], sets["generated"][1][:, j])}
-            for j, name in enumerate(info.classes)
-        },
+        "label_fidelity": _fidelity(info.classes, sets["real"], sets["generated"]),
         "seen": {name: _seen(j, limits[name], sets, info.classes) for j, name in enumerate(info.classes)
                  if name in limits},
         "false_findings": _any_seen(limits, sets, info.classes),
     }  # fmt: skip
+
+
+def fidelity(
+    dataset, real: tuple[np.ndarray, np.ndarray], generated: tuple[np.ndarray, np.ndarray], seed: int = 0,
+    folder: str | Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Label fidelity alone, of parts of the images: "label_fidelity" of `findings`.
+
+    Args:
+      real, generated: (stored images [n, h, w, c], labels [n, k]).
+    """
+    reader, k = classifier(dataset, folder, seed), len(dataset.info.classes)
+    read = [(reader.outputs(images), labels[:, :k]) for images, labels in (real, generated)]
+    return _fidelity(dataset.info.classes, *read)
+
+
+def _fidelity(classes: tuple[str, ...], real, generated) -> dict[str, Any]:
+    """Of (logits [n, k], labels [n, k])."""
+    sets = {"real": real, "samples": generated}
+    return {
+        name: {kind: auroc_of_known(scores[:, j], labels[:, j]) for kind, (scores, labels) in sets.items()}
+        for j, name in enumerate(classes)
+    }
 
 
 def normal(classes: tuple[str, ...], labels: np.ndarray) -> np.ndarray:

@@ -1,8 +1,10 @@
 """Readers on disk, so that a second evaluation on the same data does not train them again."""
 
 import contextlib
+import itertools
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +42,20 @@ def kept(kind: str, info: Info, folder: str | Path | None, seed: int, make: Call
         found = make()
         _write(path, found)
     return found
+
+
+def share(fingerprint: str, *folders: Path) -> None:
+    """Gives each of some folders the readers of a dataset that the others have.
+
+    So a run keeps those that judged it, and is judged by them again on another machine.
+    """
+    for source, target in itertools.permutations(folders, 2):
+        for path in source.glob(f"domain_*_{fingerprint}_*.npz"):
+            if not (target / path.name).exists():
+                target.mkdir(parents=True, exist_ok=True)
+                temporary = target / f"{path.name}.{os.getpid()}.tmp"
+                shutil.copyfile(path, temporary)
+                temporary.replace(target / path.name)
 
 
 def _read(path: Path) -> Trained | None:

@@ -36,11 +36,21 @@ def classes(generated: ImageSet, real: ImageSet, train: ImageSet, info: Info, sp
     return found
 
 
-def subgroups(generated: ImageSet, real: ImageSet, train: ImageSet, info: Info, space: str) -> dict[str, Any]:
+def subgroups(
+    generated: ImageSet,
+    real: ImageSet,
+    train: ImageSet,
+    info: Info,
+    space: str,
+    fidelity: Callable[[ImageSet, ImageSet], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """{attribute: {value: {metric: {"generated", "floor", "better"}, "requested": bool}}} of what the source records.
 
     Where the run was conditioned on the attribute, images requested with a value beside real ones that have it. Else
     all generated ones beside them: whom do they look like? Groups of fewer than LEAST images are left out.
+
+    Args:
+      fidelity: label fidelity of (real, generated) images, which goes under "label_fidelity"; None leaves it out.
     """
     found: dict[str, Any] = {}
     for column, attribute in enumerate(info.recorded):
@@ -53,7 +63,8 @@ def subgroups(generated: ImageSet, real: ImageSet, train: ImageSet, info: Info, 
                 drawn = generated.rows(inside(asked))
             rows = _group(drawn, *parts, space)
             if rows:
-                found.setdefault(attribute, {})[value] = rows | {"requested": requested}
+                read = {"label_fidelity": fidelity(parts[0], drawn)} if fidelity else {}
+                found.setdefault(attribute, {})[value] = rows | {"requested": requested} | read
     return found
 
 

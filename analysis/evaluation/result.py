@@ -1,5 +1,6 @@
 """The content of a generator's result file."""
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -128,7 +129,15 @@ def _anatomy(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
 
 def _groups(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
     sets, space = (generated, ground.real, ground.train, run.info), next(iter(ground.networks))
-    return {"classes": groups.classes(*sets, space), "subgroups": groups.subgroups(*sets, space)}
+    read = functools.partial(_fidelity, ground) if run.info.classes else None
+    return {"classes": groups.classes(*sets, space), "subgroups": groups.subgroups(*sets, space, read)}
+
+
+def _fidelity(ground: Ground, real: ImageSet, generated: ImageSet) -> dict[str, Any]:
+    from analysis.domain.findings import fidelity
+
+    sets = [(images.images, images.label) for images in (real, generated)]
+    return fidelity(ground.dataset, *sets, ground.settings.seed, ground.settings.cache or None)
 
 
 def _memorisation(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def smoke(config: Config) -> None:
     config.families, config.seeds, config.fractions = ("gan",), (0, 1), (0.5,)
     config.points, config.pretrain_steps = (2, 4), 2
     config.fields = (
-        "data.image_size=16", "data.num_images=200", "train.batch_size=8", "eval.every=", "checkpoint.best=samples_kid",
+        "data.image_size=16", "data.num_images=200", "train.batch_size=8", "eval.every=", "eval.kid_every=",
         "eval.final_images=0", "eval.preview_every=",
     )  # fmt: skip
     config.family_fields.gan = ("model.generator_channels=(16,)", "model.discriminator_channels=(16,)")
@@ -46,7 +46,8 @@ def cpu(config: Config) -> None:
     config.seeds = (0, 1, 2, 3, 4)
     config.data.preset, config.sources.natural.preset = "brain_mri", "medmnist"
     config.fields = (
-        "data.image_size=32", "train.batch_size=16", "eval.every=", "eval.preview_every=", "eval.final_images=16",
+        "data.image_size=32", "train.batch_size=16", "eval.every=", "eval.kid_every=", "eval.preview_every=",
+        "eval.final_images=16",
     )  # fmt: skip
     unet = ("model.unet.patch=4", "model.unet.channels=64", "optim.net.schedule=constant")
     config.family_fields.ddpm = unet
@@ -60,7 +61,9 @@ def gpu(config: Config) -> None:
     config.data.preset, config.sources.natural.preset = "nih", "imagenet64"
     config.sources.medical = get_source("phantom_mri")
     config.points, config.pretrain_steps = (2500, 5000, 10_000, 20_000), 20_000
-    config.fields = ("data.image_size=64", "train.batch_size=128", "eval.every=2500 steps", "eval.preview_every=")
+    config.fields = ("data.image_size=64", "train.batch_size=128", "eval.every=2500 steps", "eval.kid_every=",
+        "eval.preview_every=",
+    )
     config.family_fields.ddpm = config.family_fields.flow = ("optim.net.schedule=constant",)
     config.evaluate.n = 5000
     config.expected = "not measured yet; --dry-run estimates it on the device at hand"

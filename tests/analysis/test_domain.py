@@ -8,6 +8,7 @@ import pytest
 
 from analysis.domain import classifier as classifying
 from analysis.domain import regressor as regressing
+from analysis.domain import store
 from analysis.domain.factors import factors
 from analysis.domain.features import domain_network
 from analysis.domain.findings import findings, normal
@@ -98,6 +99,20 @@ def test_a_reader_is_trained_once(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("*.npz"))) == 3 and len(list(tmp_path.iterdir())) == 3
     path.write_bytes(path.read_bytes()[:1000])
     assert domain_network(real, tmp_path, seed=3).weights == first.weights
+
+
+def test_a_run_keeps_its_readers_and_brings_them(tmp_path):
+    cache, run, other = (tmp_path / name for name in ("cache", "run", "other"))
+    cache.mkdir()
+    (cache / "domain_findings_abc_1.npz").write_bytes(b"first")
+    (cache / "domain_findings_xyz_1.npz").write_bytes(b"another dataset's")
+    store.share("abc", cache, run / "domain")
+    assert [path.name for path in (run / "domain").iterdir()] == ["domain_findings_abc_1.npz"]
+    store.share("abc", other, run / "domain")
+    assert (other / "domain_findings_abc_1.npz").read_bytes() == b"first"
+    (other / "domain_findings_abc_1.npz").write_bytes(b"its own")
+    store.share("abc", other, run / "domain")
+    assert (other / "domain_findings_abc_1.npz").read_bytes() == b"its own"
 
 
 def test_what_cannot_be_read_is_said(tmp_path):

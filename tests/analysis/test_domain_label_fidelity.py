@@ -5,6 +5,7 @@ import pytest
 
 from analysis.auroc import auroc
 from analysis.domain import classifier
+from analysis.domain import findings as findings_module
 from analysis.domain.findings import findings
 from tests.analysis.domain_data import corners, dataset
 
@@ -19,6 +20,10 @@ def test_right_and_wrong_samples_are_told_apart(monkeypatch):
     assert found["bright"]["samples"]["auroc"] > 0.97
     assert found["dark"]["samples"]["auroc"] == pytest.approx(0.5, abs=0.1)
     assert found["unasked"]["samples"] is None
+    half = real.arrays("test")["image"][:100], real.arrays("test")["label"][:100]
+    parts = findings_module.fidelity(real, half, (samples["image"][:100], labels[:100].astype(np.float32)))
+    assert parts["bright"]["samples"]["n"] == parts["bright"]["real"]["n"] == 100
+    assert parts["bright"]["samples"]["auroc"] > 0.95 and parts["dark"]["samples"]["auroc"] < 0.7
 
 
 def test_auroc_by_hand():

@@ -114,7 +114,9 @@ def test_a_subgroup_that_is_drawn_wrong_stands_out(requested):
     sets = [some(40, seed, shift, (0, sex)) for seed, shift, sex in ((0, 0, 0), (1, 0, 1), (2, 0, 0), (3, 2, 1))]
     ages = np.float32([0.39] * 10 + [0.4] * 30)
     of = [dataclasses.replace(s, attributes=np.stack([s.label[:, 1], ages], 1)) for s in sets]
-    found = groups.subgroups(joined(*of[2:]), joined(*of[:2]), joined(*of[:2]), info, "net")
+    asked = lambda real, drawn: {"mass": (len(real), len(drawn))}  # noqa: E731
+    found = groups.subgroups(joined(*of[2:]), joined(*of[:2]), joined(*of[:2]), info, "net", asked)
+    assert found["sex"]["male"]["label_fidelity"] == {"mass": (40, 40 if requested else 80)}
     kid = {value: row["kid"]["generated"] for value, row in found["sex"].items()}
     assert set(kid) == {"female", "male"} and found["sex"]["male"]["requested"] == requested
     assert kid["male"]["value"] > (2 if requested else 0.3) and kid["male"]["n"] == ((40 if requested else 80), 40)

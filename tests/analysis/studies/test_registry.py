@@ -1,0 +1,30 @@
+"""Every study has a config of three sizes."""
+
+import importlib
+
+import pytest
+
+from analysis.plots.studies import DRAWN
+from analysis.studies.registry import STUDIES
+from tests.train.helpers import ROOT
+
+NAMES = [path.stem for path in (ROOT / "configs/studies").glob("*.py") if path.stem not in ("__init__", "base")]
+
+
+def test_every_study_is_run_and_drawn():
+    assert set(NAMES) == set(STUDIES) == set(DRAWN)
+
+
+@pytest.mark.parametrize("size", ["smoke", "cpu", "gpu"])
+@pytest.mark.parametrize("study", NAMES)
+def test_studies_have_three_sizes_whose_jobs_can_be_told(study, size, tmp_path):
+    """Every command is of a config that is there, and every need is a job."""
+    config = importlib.import_module(f"configs.studies.{study}").get_config(size)
+    assert config.name == size and config.expected
+    jobs = STUDIES[config.study].jobs(config, tmp_path)
+    names = {job.name for job in jobs}
+    assert len(names) == len(jobs) and all(set(job.needs) <= names for job in jobs)
+    with pytest.raises(ValueError, match="needs one size"):
+        importlib.import_module(f"configs.studies.{study}").get_config("")
+    with pytest.raises(ValueError, match="one dataset may be named"):
+        importlib.import_module(f"configs.studies.{study}").get_config(f"{size},nowhere")
