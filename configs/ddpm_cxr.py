@@ -37,7 +37,7 @@ def get_model() -> Config:
     model.learned_variance = False  # predict the reverse variance as well (discrete chains)
     model.sigma_data = 0.5  # standard deviation that EDM's preconditioning assumes; `normalise` brings it about
     model.normalise = "data"  # data: centred and scaled by the training split; none; imagenet
-    model.prior = "isotropic"  # of the images: isotropic (EDM's), or gaussian with the covariance of their pixels
+    model.prior = "auto"  # of the images: isotropic (EDM's); gaussian, of their pixels' covariance; auto: where it fits
     model.prior_rank = 512  # directions of that covariance, at most
     model.center = "label"  # images are centred on: label, the mean image expected of it; pixels, one number
     model.label_drop = 0.1  # probability that a label is hidden, for classifier-free guidance

@@ -28,8 +28,8 @@ def get_model() -> Config:
     model.family = "flow"
     model.path = "linear"  # between noise and data: linear (rectified flow), cosine, vp
     model.sigma_min = 0.0  # linear: noise left at the data end (Lipman et al. 2023)
-    model.prior = "isotropic"  # the network gives what the best linear estimate under it leaves: isotropic (as in EDM),
-    #                            gaussian with the covariance of the pixels; none: it gives the velocity
+    model.prior = "auto"  # the network gives what the best linear estimate under it leaves: isotropic (as in EDM);
+    #                       gaussian, of the pixels' covariance; auto: where it fits; none: it gives the velocity
     model.prior_rank = 512  # directions of that covariance, at most
     model.time = "logit_normal"  # training times: uniform or logit_normal
     model.time_mean = 0.0  # logit_normal: mean of logit(t); t = 0 is noise, t = 1 data

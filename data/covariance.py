@@ -36,7 +36,7 @@ def pixel_covariance(
       rank: directions at most; fewer where a half has not PER_DIRECTION images for each.
       flip: images are flipped at random in training, so that every second one of those used is.
     """
-    count = int(min(LIMIT, VALUES // np.prod(images.shape[1:]), len(images) // 2))
+    count = max(int(min(LIMIT, VALUES // np.prod(images.shape[1:]), len(images) // 2)), 1)  # of one image, itself
     rows = np.linspace(0, len(images) - 1, 2 * count).astype(int)
     halves = [_residuals(images, labels, means, rows[part::2], flip) for part in (0, 1)]
     basis = _directions(halves[0], max(min(rank, count // PER_DIRECTION), 1))

@@ -16,7 +16,7 @@ from models.denoiser import Denoised, DenoiseFn, Denoiser, per_image
 from models.family import Batch, Setting
 from models.label_mean import LabelMean, label_mean, residual_std
 from models.networks import build_network, group_of
-from models.pixel_prior import pixel_prior
+from models.pixel_prior import chosen_prior, pixel_prior
 from models.pixels import PixelScale, pixel_scale
 from models.state import State
 from models.update import Updater, even_draws, example_keys
@@ -214,7 +214,7 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> DDPM:
     Raises:
       ValueError: a name or a combination that does not exist.
     """
-    options = dict(options)
+    options = dict(options) | {"prior": chosen_prior(options)}
     schedule = schedules.build(options.pop("schedule"), options.pop("schedule_options"))
     learned, weight = options.pop("learned_variance"), options["weight"]
     if learned and not isinstance(schedule, schedules.DiscreteVP):

@@ -21,7 +21,7 @@ from models.label_mean import LabelMean, label_mean, residual_std
 from models.networks import build_network, group_of
 from models.ode import VelocityFn
 from models.paths import Path
-from models.pixel_prior import PixelPrior, pixel_prior
+from models.pixel_prior import PixelPrior, chosen_prior, pixel_prior
 from models.pixels import PixelScale, dequantise, pixel_scale
 from models.state import State
 from models.update import Updater, even_draws, example_keys
@@ -212,7 +212,7 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> Flow:
     Raises:
       ValueError: a name or a combination that does not exist.
     """
-    options = dict(options)
+    options = dict(options) | {"prior": chosen_prior(options)}
     net = build_network(options, setting.image_shape[-1], setting)
     path = paths.build(options.pop("path"), options.pop("sigma_min"))
     center, sigma_data = options.pop("center"), options.pop("sigma_data")

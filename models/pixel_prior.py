@@ -8,6 +8,7 @@ Gaussian. That a trained denoiser is close to this linear one at all but low noi
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +60,16 @@ class PixelPrior:
         return (along + (d - len(self.variance)) * rest) / d
 
 
+def chosen_prior(options: dict[str, Any]) -> str | None:
+    """`config.model.prior` with "auto" resolved: gaussian where it can be, isotropic elsewhere; None of other families.
+
+    It can be where images are centred on their label's mean and, of a denoiser, the network predicts what the prior
+    leaves (target edm).
+    """
+    fits = options.get("center") == "label" and options.get("target", "edm") == "edm"
+    return ("gaussian" if fits else "isotropic") if options.get("prior") == "auto" else options.get("prior")
+
+
 def pixel_prior(name: str, std: float, covariance, pixels: PixelScale, center: str) -> PixelPrior | None:
     """The prior that `config.model.prior` names; None of "none".
 
@@ -71,7 +82,7 @@ def pixel_prior(name: str, std: float, covariance, pixels: PixelScale, center: s
       ValueError: an unknown name, no covariance, or images that are not centred so.
     """
     if name not in PRIORS:
-        raise ValueError(f"model.prior {name!r} is unknown; choose one of {', '.join(PRIORS)}")
+        raise ValueError(f"model.prior {name!r} is unknown; choose one of auto, {', '.join(PRIORS)}")
     if name == "none":
         return None
     if name == "isotropic":

@@ -17,6 +17,7 @@ from data.ranges import to_float
 from models import family as families
 from models.cpu import jit
 from models.family import Family, Setting
+from models.pixel_prior import chosen_prior
 from models.state import State
 from models.update import EMA, Updater
 from train.durations import to_steps
@@ -114,7 +115,7 @@ def build_family(
 def covariance_rank(config: ml_collections.ConfigDict) -> int:
     """Directions of the pixels' covariance that the model asks for; 0: none."""
     model = config.model.to_dict()
-    return model["prior_rank"] if model.get("prior") == "gaussian" else 0
+    return model["prior_rank"] if chosen_prior(model) == "gaussian" else 0
 
 
 def compute_dtype(precision: str):

@@ -9,7 +9,7 @@ import pytest
 
 from models import likelihood, paths, samplers, schedules
 from models.denoiser import Denoised, Denoiser
-from models.pixel_prior import PixelPrior, pixel_prior
+from models.pixel_prior import PixelPrior, chosen_prior, pixel_prior
 from models.pixels import PixelScale
 
 SHAPE = (3, 2, 1)
@@ -106,3 +106,15 @@ def test_names_and_what_they_need():
             pixel_prior(name, 1.0, known, pixels, center)
     with pytest.raises(ValueError, match="needs model.target 'edm', not 'eps'"):
         dataclasses.replace(denoiser(found, schedules.build("cosine", {"num_steps": 10})), target="eps")
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [({"prior": "auto", "center": "label", "target": "edm"}, "gaussian"),
+     ({"prior": "auto", "center": "label"}, "gaussian"),  # of a flow, which has no targets to choose from
+     ({"prior": "auto", "center": "label", "target": "eps"}, "isotropic"),
+     ({"prior": "auto", "center": "pixels", "target": "edm"}, "isotropic"),
+     ({"prior": "isotropic", "center": "label"}, "isotropic"), ({"family": "gan"}, None)],
+)  # fmt: skip
+def test_auto_is_the_gaussian_where_it_fits(options, name):
+    assert chosen_prior(options) == name
