@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from analysis.plots import study_scratch_vs_finetune
+from analysis.plots import study_downstream, study_scratch_vs_finetune
 from analysis.plots.drawing import Drawing
 
-DRAWN = {"scratch_vs_finetune": study_scratch_vs_finetune}
+DRAWN = {"downstream": study_downstream, "scratch_vs_finetune": study_scratch_vs_finetune}
 
 
 def named(drawing: Drawing, name: str) -> Drawing:

@@ -1,0 +1,117 @@
+"""Study 3: classifiers on real, synthetic, mixed and repeated images, tested on held-out real ones."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ml_collections
+
+from analysis.studies import commands
+from analysis.studies.job import Job
+
+GENERATOR = "generator"
+
+
+class Arm(NamedTuple):
+    """What a classifier learns from; `ratio` is 0 for real images alone."""
+
+    arm: str  # real, synthetic, mixed or duplicated
+    ratio: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}_{self.ratio:g}" if self.ratio else self.arm
+
+
+def arms(config: ml_collections.ConfigDict) -> list[Arm]:
+    return [Arm("real", 0.0), Arm("synthetic", 1.0), *itertools.starmap(Arm, itertools.product(
+        ("mixed", "duplicated"), config.ratios
+    ))]  # fmt: skip
+
+
+def cells(config: ml_collections.ConfigDict) -> Iterator[tuple[str, Arm, int]]:
+    yield from itertools.product(config.networks, arms(config), config.seeds)
+
+
+def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
+    """The generator, then a classifier for each network, arm and seed, then what each arm gains over another."""
+    fields = [f"train.duration={config.generator_steps} steps", f"data.fraction={config.fraction}"]
+    generator = commands.training(config, work, GENERATOR, config.family, fields)
+    trained = [_classifier(config, work, generator, *cell) for cell in cells(config)]
+    return [generator, *trained, *(_contrast(config, work, network, *pair)
+                                   for network in config.networks for pair in contrasts(config))]  # fmt: skip
+
+
+def _classifier(config, work: Path, generator: Job, network: str, arm: Arm, seed: int) -> Job:
+    data = [field for field in config.fields if field.startswith("data.")]
+    source = ["--config", f"configs/{config.family}_cxr.py:{config.data.preset}"]
+    source += [f"--config.data.dir={config.data.dir}"] if config.data.dir else []
+    drawn = ["--run", str(generator.outputs[0].parent), "--sample_cache", str(work / "samples")]
+    argv = [
+        "analysis.downstream", *source, *(f"--config.{field}" for field in data),
+        f"--config.data.fraction={config.fraction}", "--arm", arm.arm, "--network", network, "--seed", str(seed),
+        "--steps", str(config.classifier_steps), "--input_size", str(config.input_size),
+        "--out", str(work / "classifiers"), "--name", _name(network, arm, seed),
+    ]  # fmt: skip
+    argv += ["--ratio", str(arm.ratio)] if arm.ratio else []
+    argv += drawn if arm.arm in ("synthetic", "mixed") else []
+    if config.explain and seed == config.seeds[0]:
+        argv += ["--explain", str(config.explain)]
+    needs = (generator.name,) if arm.arm in ("synthetic", "mixed") else ()
+    name = _name(network, arm, seed)
+    return Job(name, tuple(argv), (_result(work, network, arm, seed),), needs, f"classifier {network}")
+
+
+def _name(network: str, arm: Arm, seed: int) -> str:
+    return f"{network}_{arm.name}_seed_{seed}"
+
+
+def _result(work: Path, network: str, arm: Arm, seed: int) -> Path:
+    return work / "classifiers" / f"{_name(network, arm, seed)}.json"
+
+
+def contrasts(config: ml_collections.ConfigDict) -> list[tuple[Arm, Arm]]:
+    """Mixed beside its control and beside real alone, at each ratio; and synthetic beside real."""
+    real = Arm("real", 0.0)
+    pairs = [(Arm("mixed", ratio), Arm("duplicated", ratio)) for ratio in config.ratios]
+    return [*pairs, *((Arm("mixed", ratio), real) for ratio in config.ratios), (Arm("synthetic", 1.0), real)]
+
+
+def _contrast(config, work: Path, network: str, a: Arm, b: Arm) -> Job:
+    files = [[str(_result(work, network, arm, seed)) for seed in config.seeds] for arm in (a, b)]
+    path = work / "contrasts" / f"{network}_{a.name}_{b.name}.json"
+    argv = ("analysis.downstream.paired", "--a", *files[0], "--b", *files[1], "--out", str(path))
+    needs = tuple(_name(network, arm, seed) for arm in (a, b) for seed in config.seeds)
+    return Job(f"{network}_{a.name}_minus_{b.name}", argv, (path,), needs, "contrast")
+
+
+def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
+    """{"rows" of every classifier, "contrasts", and what was tested}."""
+    rows, facts = [], {}
+    for network, arm, seed in cells(config):
+        path = _result(work, network, arm, seed)
+        if path.exists():
+            result = json.loads(path.read_text())
+            rows.append(_row(result, network, arm, seed))
+            facts = {key: result[key] for key in ("dataset", "image_shape", "classes", "exclusive", "test", "data")}
+    found = [_difference(work, network, *pair) for network in config.networks for pair in contrasts(config)]
+    return facts | {
+        "family": config.family, "fraction": config.fraction, "rows": rows, "contrasts": [row for row in found if row],
+    }  # fmt: skip
+
+
+def _row(result: dict[str, Any], network: str, arm: Arm, seed: int) -> dict[str, Any]:
+    facts = {"network": network, "arm": arm.arm, "ratio": arm.ratio, "seed": seed}
+    facts |= {key: result["training"][key] for key in ("images", "synthetic")}
+    inside = (result.get("explanations") or {}).get("inside_mask")
+    return facts | {"metrics": result["metrics"]["all"]} | ({"inside_mask": inside} if inside else {})
+
+
+def _difference(work: Path, network: str, a: Arm, b: Arm) -> dict[str, Any] | None:
+    path = work / "contrasts" / f"{network}_{a.name}_{b.name}.json"
+    if not path.exists():
+        return None
+    metrics = json.loads(path.read_text())["metrics"]["all"]
+    return {"network": network, "a": a.name, "b": b.name, "ratio": a.ratio, "metrics": metrics}
