@@ -1,13 +1,14 @@
 """python -m analysis.downstream --config configs/X.py:DATASET --arm real|synthetic|mixed|duplicated [--run RUN] [...]
 
 Trains one classifier on one training set and tests it on the real test split. Writes OUT/NAME.json and
-OUT/NAME_scores.npz, what it says of each test image.
+OUT/NAME_scores.npz, what it says of each test image. With --explain N also OUT/NAME_explained.png, Grad-CAM and LIME,
+which shows test images.
 """
 
 import sys
 from pathlib import Path
 
-from analysis.downstream.options import define_flags, settings_of
+from analysis.downstream.options import Settings, define_flags, settings_of
 from data import DataOptions, load
 from train.cli import guarded, parse_config
 
@@ -28,11 +29,22 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     result["scores"] = f"{name}_scores.npz"
     predictions.save(out / result["scores"])
+    if settings.explain:
+        result["explanations"] = _explain(fitted, dataset, settings, out / f"{name}_explained.png")
     command = ["python -m analysis.downstream", *sys.argv[1:]]
     write_json(out / f"{name}.json", result | {"command": command, "device": device_name(), "git": git_revision()})
     print("\n".join(lines(result)))
     print(out / f"{name}.json")
     return 0
+
+
+def _explain(fitted, dataset, settings: Settings, path: Path) -> dict:
+    from analysis.downstream.explain import explain, inside, save_figure
+
+    explained = explain(fitted, dataset, settings.explain, settings.lime_samples)
+    save_figure(path, explained, dataset)
+    facts = {"images": len(explained.rows), "lime_samples": settings.lime_samples, "figure": path.name}
+    return facts | {"inside_mask": inside(explained)}
 
 
 def lines(result: dict) -> list[str]:
