@@ -13,7 +13,8 @@ from analysis.features.images import rgb
 from data import UserError
 
 Params = dict[str, Any]
-WIDTHS, GROUPS, LARGEST = (32, 64, 128), 8, 32
+BLOCKS = ((32, 2), (64, 2), (128, 1))  # (width, stride) of each residual block
+STEM, GROUPS, LARGEST = 32, 8, 32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ class Residual(nn.Module):
 
 
 class Trunk(nn.Module):
-    """Convolutions of stride 2 until a side is LARGEST at most, then a residual block of each of WIDTHS.
+    """Convolutions of stride 2 until a side is LARGEST at most, then the residual BLOCKS.
 
     Group norms: what an image gives depends on no other image of its batch, real or synthetic.
     """
@@ -88,13 +89,13 @@ class Trunk(nn.Module):
     @nn.compact
     def __call__(self, x):
         def stem(x, stride):
-            return nn.relu(nn.GroupNorm(GROUPS)(nn.Conv(WIDTHS[0], (3, 3), stride, use_bias=False)(x)))
+            return nn.relu(nn.GroupNorm(GROUPS)(nn.Conv(STEM, (3, 3), stride, use_bias=False)(x)))
 
         x = stem(x, 2 if max(x.shape[1:3]) > LARGEST else 1)
         while max(x.shape[1:3]) > LARGEST:
             x = stem(x, 2)
-        for i, width in enumerate(WIDTHS):
-            x = Residual(width, 1 if i == 0 else 2)(x)
+        for width, stride in BLOCKS:
+            x = Residual(width, stride)(x)
         return x
 
 
