@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from analysis.downstream.networks import Network, Params, head
+from analysis.downstream.networks import Network, Params
 from analysis.features.images import in_batches
 from data.ranges import to_float
 from models.cpu import jit
@@ -24,15 +24,16 @@ def grad_cam(network: Network, params: Params, images: np.ndarray, classes: np.n
     @jit
     def explain(x, one_hot):
         maps = network.trunk(params["trunk"], to_float(x))
-        cam = jax.nn.relu(jnp.einsum("bhwm,bm->bhw", maps, weights(params, maps, one_hot)))
+        cam = jax.nn.relu(jnp.einsum("bhwm,bm->bhw", maps, weights(network, params, maps, one_hot)))
         return jax.image.resize(cam, x.shape[:3], "linear")
 
-    one_hot = np.eye(len(params["head"]["bias"]), dtype=np.float32)[classes]
+    k = jax.eval_shape(network.logits, params, jnp.asarray(to_float(images[:1]))).shape[-1]
+    one_hot = np.eye(k, dtype=np.float32)[classes]
     rows = np.arange(len(images))
     return in_batches(lambda part: explain(np.asarray(images[part]), one_hot[part]), rows, 32)
 
 
-def weights(params: Params, maps: jax.Array, one_hot: jax.Array) -> jax.Array:
+def weights(network: Network, params: Params, maps: jax.Array, one_hot: jax.Array) -> jax.Array:
     """a [b, m]: the mean over the map of d logit / d maps, for maps [b, h, w, m] and classes one-hot [b, k]."""
-    gradient = jax.grad(lambda maps: jnp.sum(head(params["head"], maps) * one_hot))(maps)
+    gradient = jax.grad(lambda maps: jnp.sum(network.head(params["head"], maps) * one_hot))(maps)
     return gradient.mean((1, 2))

@@ -1,4 +1,4 @@
-"""The metrics of predictions beside scikit-learn, with weights as a bootstrap gives them, and what has a closed form."""
+"""The metrics of predictions beside scikit-learn, weighted as a bootstrap weights them, and in closed form."""
 
 import numpy as np
 import pytest
