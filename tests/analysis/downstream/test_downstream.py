@@ -1,17 +1,20 @@
 """`python -m analysis.downstream` and `.paired` as a user calls them, on runs small enough for tests."""
 
 import contextlib
+import dataclasses
 import json
 import sys
 from unittest import mock
 
-import numpy as np
 import pytest
 
 from analysis import sample
 from analysis.downstream import __main__ as downstream
 from analysis.downstream import paired
+from analysis.downstream.measures import measure
+from analysis.downstream.options import Settings
 from analysis.downstream.predictions import load
+from analysis.downstream.synthetic import drawn, read
 from data import UserError
 from tests.train.helpers import ROOT, train_command, write_run
 
@@ -45,9 +48,19 @@ def call(out, cache, *options):
     return result, load(path.parent / result["scores"])
 
 
-def test_an_arm_of_real_images(results, cache):
-    result, predictions = call(results, cache, "--name=real")
-    assert (result["arm"], result["ratio"], result["training"]["images"]) == ("real", None, 96)
+@pytest.fixture(scope="module")
+def mixed(results, cache, run):
+    return call(results, cache, f"--run={run}", "--arm=mixed", "--ratio=0.25", "--name=mixed")
+
+
+@pytest.fixture(scope="module")
+def duplicated(results, cache):
+    return call(results, cache, "--arm=duplicated", "--ratio=0.25", "--name=duplicated")
+
+
+def test_what_a_result_says(duplicated):
+    result, predictions = duplicated
+    assert (result["arm"], result["ratio"], result["training"]["images"]) == ("duplicated", 0.25, 120)
     assert result["exclusive"] and set(result["metrics"]) == {"all", *result["classes"]}
     assert len(predictions) == result["test"]["images"] == 16 and result["test"]["groups_are"] == "images"
     assert result["test"]["truth_sha256"] == predictions.truth_sha256()
@@ -56,54 +69,67 @@ def test_an_arm_of_real_images(results, cache):
     json.dumps(result, allow_nan=False)
 
 
-def test_arms_that_a_run_draws_for(results, cache, run, capsys):
-    options = (f"--run={run}", "--arm=mixed", "--ratio=0.25")
-    result, first = call(results, cache, *options, "--name=mixed")
-    assert result["training"]["images"] == 120 and result["training"]["synthetic"] == 24
-    assert result["training"]["generator"]["same_split"] and result["training"]["generator"]["run"] == "gan"
+def test_a_run_draws_once(mixed, cache, run):
+    training = mixed[0]["training"]
+    assert (training["images"], training["real"], training["synthetic"]) == (120, 96, 24)
+    assert training["generator"]["same_split"] and training["generator"]["run"] == "gan"
     (folder,) = (path for path in (cache / "drawn").iterdir() if path.is_dir())
-    assert "24 synthetic images" in capsys.readouterr().out
-    again, second = call(results, cache, *options, "--name=again")
-    assert "synthetic images:" not in capsys.readouterr().out  # they were kept
-    np.testing.assert_array_equal(first.logit, second.logit)
-    named, third = call(results, cache, f"--samples={folder}", *options[1:], "--name=named")
-    np.testing.assert_array_equal(first.logit, third.logit)
-    other, _ = call(results, cache, *options, "--sample_seed=1", "--name=other")
-    assert len([path for path in (cache / "drawn").iterdir() if path.is_dir()]) == 2
-    assert other["training"]["generator"]["seed"] == 1
+    settings = Settings(arm="mixed", run=str(run), sample_cache=str(cache / "drawn"))
+    with mock.patch.object(sample, "main") as draw:
+        assert drawn(settings, 24) == folder and not draw.called
+        drawn(dataclasses.replace(settings, sample_seed=1), 24)
+        drawn(settings, 25)
+        assert draw.call_count == 2
+    images, labels, facts = read(folder)
+    assert images.shape == (24, 16, 16, 1) and labels.shape == (24, 2) and facts["seed"] == 0
 
 
-def test_samples_of_another_split_are_refused(results, cache, run, tmp_path):
-    out = tmp_path / "drawn"
-    sample.main(["--run", str(run), "--n", "96", "--out", str(out)])
+def test_samples_of_another_split_are_refused(results, cache, mixed):
+    (folder,) = (path for path in (cache / "drawn").iterdir() if path.is_dir())
+    options = ("--arm=synthetic", "--ratio=0.25", f"--samples={folder}", "--config.data.resize=stretch", "--name=x")
     with pytest.raises(UserError, match="nothing shows that the generator learned from this training split"):
-        call(results, cache, "--arm=synthetic", f"--samples={out}", "--config.data.resize=stretch", "--name=x")
+        call(results, cache, *options)
 
 
-def test_arms_are_compared_on_the_same_patients(results, cache, run, tmp_path, capsys):
-    for seed in (0, 1):
-        call(results, cache, "--arm=duplicated", "--ratio=0.25", f"--seed={seed}", f"--name=twice{seed}")
-        call(results, cache, "--arm=mixed", "--ratio=0.25", f"--run={run}", f"--seed={seed}", f"--name=mix{seed}")
-    a, b = ([str(results / f"{name}{seed}.json") for seed in (0, 1)] for name in ("mix", "twice"))
+def seed_one(results, name: str) -> str:
+    """The arm's result once more as if of seed 1, its logits half as large."""
+    result = json.loads((results / f"{name}.json").read_text())
+    held = load(results / result["scores"])
+    dataclasses.replace(held, logit=held.logit / 2).save(results / f"{name}_1_scores.npz")
+    result["settings"]["seed"], result["scores"] = 1, f"{name}_1_scores.npz"
+    (results / f"{name}_1.json").write_text(json.dumps(result))
+    return str(results / f"{name}_1.json")
+
+
+def test_arms_are_compared_on_the_same_patients(results, mixed, duplicated, tmp_path):
+    a, b = ([str(results / f"{name}.json"), seed_one(results, name)] for name in ("mixed", "duplicated"))
     assert paired.main(["--a", *a, "--b", *b, "--out", str(tmp_path / "d" / "x.json"), "--resamples", "50"]) == 0
     found = json.loads((tmp_path / "d" / "x.json").read_text())
-    row = found["metrics"]["all"]["nll"]
+    row, halved = found["metrics"]["all"]["nll"], load(results / "mixed_1_scores.npz")
+    second = measure(halved, 20)["all"]["nll"]["value"]
+    assert row["a"] == pytest.approx((mixed[0]["metrics"]["all"]["nll"]["value"] + second) / 2)
     assert row["difference"]["value"] == pytest.approx(row["a"] - row["b"])
-    assert row["a"] == pytest.approx(np.mean([seed["nll"] for seed in found["a"]["seeds"].values()]))
     assert found["b"]["arm"] == "duplicated" and set(found["b"]["seeds"]) == {"0", "1"}
     with pytest.raises(UserError, match="--a: the files of one side are one arm"):
         paired.main(["--a", a[0], b[0], "--b", b[1]])
-    call(results, cache, "--steps=7", "--name=longer")
+
+
+def test_results_that_differ_in_more_than_their_images_are_refused(results, mixed, duplicated, tmp_path):
+    other = json.loads((results / "duplicated.json").read_text())
+    other["settings"]["steps"] = 7
+    (results / "longer.json").write_text(json.dumps(other))
     with pytest.raises(UserError, match="results differ in steps"):
-        paired.main(["--a", a[0], "--b", str(results / "longer.json")])
+        paired.main(["--a", str(results / "mixed.json"), "--b", str(results / "longer.json")])
     (tmp_path / "none.json").write_text("{}")
     with pytest.raises(UserError, match="is no result"):
-        paired.main(["--a", str(tmp_path / "none.json"), "--b", b[1]])
+        paired.main(["--a", str(tmp_path / "none.json"), "--b", str(results / "mixed.json")])
+    moved = dataclasses.replace(mixed[1], key=mixed[1].key[::-1])
+    with pytest.raises(UserError, match="of other test images"):
+        paired.compare([mixed[1]], [moved], 20)
 
 
-def test_a_pair_shares_its_draws(results, cache):
+def test_a_pair_shares_its_draws(mixed):
     """A classifier beside itself differs by nothing in every draw."""
-    _, predictions = call(results, cache, "--name=self")
-    for rows in paired.compare([predictions], [predictions], 50).values():
+    for rows in paired.compare([mixed[1]], [mixed[1]], 50).values():
         for row in rows.values():
             assert {row["difference"][part] for part in ("value", "low", "high")} in ({0.0}, {None})
