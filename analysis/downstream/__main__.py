@@ -19,11 +19,14 @@ def main() -> int:
     """One arm; returns the exit status."""
     config, values = parse_config(sys.argv, define_flags)
     settings = settings_of(values)
+    from analysis.downstream.lime_maps import check
     from analysis.downstream.result import evaluate_arm
     from train.rundir import device_name, git_revision, write_json
 
     options = DataOptions(**config.data.to_dict())
     dataset = load(options)
+    if settings.explain:
+        check(dataset.info.image_shape[2])  # now, and not when all has been trained
     result, predictions, fitted = evaluate_arm(dataset, options, settings)
     out, name = Path(settings.out), settings.name or f"{settings.arm}_{settings.network}_{settings.seed}"
     out.mkdir(parents=True, exist_ok=True)

@@ -49,10 +49,10 @@ class Explained:
 
 
 def explain(fitted: Fitted, dataset: Dataset, n: int, samples: int) -> Explained:
-    """At most n test images that have a class, evenly over the classes; the class explained is that one.
+    """At most n test images that have a class, the classes taking turns; the class explained is that one.
 
-    Raises:
-      UserError: see `lime_map`.
+    Args:
+      samples: perturbed copies in LIME.
     """
     test, classes = dataset.arrays("test"), dataset.info.classes
     rows, column = chosen(test["label"][:, : len(classes)], n)

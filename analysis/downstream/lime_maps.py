@@ -1,6 +1,7 @@
 """LIME (Ribeiro et al. 2016), by the package `lime`: without which parts of an image a class is less likely."""
 
 import contextlib
+import importlib.util
 import io
 from collections.abc import Callable
 
@@ -10,6 +11,14 @@ from analysis.features.images import levels, rgb
 from data import UserError
 
 SEGMENTS = 64  # superpixels asked for
+
+
+def check(channels: int) -> None:
+    """Raises UserError where images of so many channels cannot be explained, or the package is not there."""
+    if channels not in (1, 3):
+        raise UserError(f"LIME explains gray and RGB images, not {channels} channels; leave --explain out")
+    if importlib.util.find_spec("lime") is None:
+        raise UserError("--explain needs the package lime: pip install medgen[explain]")
 
 
 def lime_map(classify: Callable[[np.ndarray], np.ndarray], image: np.ndarray, column: int, samples: int,
@@ -23,16 +32,9 @@ def lime_map(classify: Callable[[np.ndarray], np.ndarray], image: np.ndarray, co
       image: stored, [h, w, 1 or 3].
       column: the class explained.
       samples: perturbed copies that the linear model is fitted to.
-
-    Raises:
-      UserError: the package is not there, or an image of other channels.
     """
-    try:
-        from lime.lime_image import LimeImageExplainer
-    except ImportError as error:
-        raise UserError("--explain needs the package lime: pip install medgen[explain]") from error
-    if image.shape[-1] not in (1, 3):
-        raise UserError(f"LIME explains gray and RGB images, not {image.shape[-1]} channels; leave --explain out")
+    from lime.lime_image import LimeImageExplainer
+
     # A copy in [0, 1] RGB, which is what `lime` segments and perturbs; `classify` gets it back as it is stored.
     unit = rgb(levels(image)).astype(np.float64) / 255.0
     explainer = LimeImageExplainer(random_state=seed)

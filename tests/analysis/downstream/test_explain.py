@@ -12,8 +12,9 @@ from analysis.downstream import explain as explaining
 from analysis.downstream.explain import Explained, chosen, explain, inside, save_figure
 from analysis.downstream.fit import Fitted
 from analysis.downstream.grad_cam import grad_cam, weights
-from analysis.downstream.lime_maps import lime_map, spread
+from analysis.downstream.lime_maps import check, lime_map, spread
 from analysis.downstream.networks import build
+from data import UserError
 from data.ranges import to_float
 from tests.analysis.downstream.helpers import linear, made
 
@@ -62,6 +63,14 @@ def test_lime_finds_the_corner_that_decides():
     assert one[:8, :8].max() == one.max()
     against = lime_map(classify, image, 0, 300, seed=0)
     assert against[:8, :8].sum() < 0.3 * against.sum()
+
+
+def test_what_lime_cannot_explain_is_said_before(monkeypatch):
+    with pytest.raises(UserError, match="not 2 channels"):
+        check(2)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="needs the package lime"):
+        check(1)
 
 
 def test_weights_are_spread_over_their_segments():
