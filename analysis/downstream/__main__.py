@@ -47,7 +47,7 @@ def _explain(fitted, dataset, settings: Settings, path: Path) -> dict:
     explained = explain(fitted, dataset, settings.explain, settings.lime_samples)
     save_figure(path, explained, dataset)
     facts = {"images": len(explained.rows), "lime_samples": settings.lime_samples, "figure": path.name}
-    return facts | {"inside_mask": inside(explained)}
+    return facts | {"inside_mask": inside(explained, dataset.info.classes)}
 
 
 def lines(result: dict) -> list[str]:

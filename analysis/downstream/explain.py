@@ -9,6 +9,7 @@ import numpy as np
 from analysis.downstream.fit import Fitted
 from analysis.downstream.grad_cam import grad_cam
 from analysis.downstream.lime_maps import lime_map
+from analysis.downstream.measures import ALL
 from analysis.downstream.predictions import probabilities
 from analysis.features.images import levels
 from analysis.grid import make_grid, save_png
@@ -83,27 +84,31 @@ def _mask(dataset: Dataset, test: dict[str, np.ndarray], row: int, name: str) ->
     return test["mask"][row][..., dataset.info.mask_channels.index(channel)] > 0
 
 
-def inside(explained: Explained) -> dict[str, Any] | None:
+def inside(explained: Explained, classes: tuple[str, ...]) -> dict[str, Any] | None:
     """How much of each map lies within the finding's mask, beside the mask's share of the image; None without masks.
 
-    {method: {"inside", "area", "excess": estimates, "empty"}}: the means over images of the map's share inside, of the
-    mask's area as a share of the image, and of their difference, with Student's intervals over images. A map that is
-    spread evenly, or does not know where the finding is, has an excess of about 0. `empty` counts maps that are all 0,
-    which are left out.
+    {method: {"all" or class: {"inside", "area", "excess": estimates, "empty"}}}: the means over images of the map's
+    share inside, of the mask's area as a share of the image, and of their difference, with Student's intervals over
+    images (None of a single one). A map that is spread evenly, or does not know where the finding is, has an excess of
+    about 0. `empty` counts maps that are all 0, which are left out.
     """
     with_mask = explained.mask.any((1, 2))
-    if with_mask.sum() < 2:
+    if not with_mask.any():
         return None
-    found = {}
-    for name, maps in explained.maps.items():
-        total = maps.sum((1, 2))
-        rows = with_mask & (total > 0)
-        area = explained.mask[rows].mean((1, 2))
-        share = (maps * explained.mask).sum((1, 2))[rows] / total[rows]
-        parts = {"inside": share, "area": area, "excess": share - area}
-        found[name] = {part: _mean(values) for part, values in parts.items()}
-        found[name]["empty"] = int((with_mask & (total == 0)).sum())
-    return found
+    groups = {ALL: with_mask} | {name: with_mask & (explained.column == j) for j, name in enumerate(classes)}
+    return {
+        method: {name: _shares(maps[rows], explained.mask[rows]) for name, rows in groups.items() if rows.any()}
+        for method, maps in explained.maps.items()
+    }
+
+
+def _shares(maps: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
+    total = maps.sum((1, 2))
+    maps, mask = maps[total > 0], mask[total > 0]
+    area = mask.mean((1, 2))
+    share = (maps * mask).sum((1, 2)) / total[total > 0]
+    parts = {"inside": share, "area": area, "excess": share - area}
+    return {part: _mean(values) for part, values in parts.items()} | {"empty": int((total == 0).sum())}
 
 
 def _mean(values: np.ndarray) -> dict[str, Any] | None:
@@ -114,19 +119,21 @@ def _mean(values: np.ndarray) -> dict[str, Any] | None:
 
 
 def save_figure(path: Path, explained: Explained, dataset: Dataset, most: int = 8) -> None:
-    """A PNG of a few of the images: as they are, the mask, Grad-CAM and LIME, each map from 0 to its own highest.
+    """A PNG of a few of the images: as they are, the mask where there is one, and each map from 0 to its own highest.
 
     It holds test images: of real data it is not to be published.
     """
-    tiles, captions, classes = [], [], dataset.info.classes
+    tiles, captions, masked = [], [], explained.mask.any()
     for i in range(min(most, len(explained.rows))):
         gray = levels(explained.images[i : i + 1])[0].mean(-1) / 255.0
-        layers = [np.zeros_like(gray), explained.mask[i], *(maps[i] for maps in explained.maps.values())]
-        tiles += [_tinted(gray, layer) for layer in layers]
-        captions += [classes[explained.column[i]], "mask", f"Grad-CAM, p {explained.probability[i]:.2f}", "LIME"]
-    facts = {"dataset": dataset.info.name}
+        layers = {dataset.info.classes[explained.column[i]]: np.zeros_like(gray)}
+        layers |= {"mask": explained.mask[i]} if masked else {}
+        layers |= {f"Grad-CAM, p {explained.probability[i]:.2f}": explained.maps["grad_cam"][i]}
+        layers |= {"LIME": explained.maps["lime"][i]}
+        tiles += [_tinted(gray, layer) for layer in layers.values()]
+        captions += list(layers)
     grid = make_grid(np.stack(tiles), 2 * len(layers), captions=captions)
-    save_png(path, grid, facts, synthetic=dataset.info.name in DRAWN)
+    save_png(path, grid, {"dataset": dataset.info.name}, synthetic=dataset.info.name in DRAWN)
 
 
 def _tinted(gray: np.ndarray, layer: np.ndarray) -> np.ndarray:

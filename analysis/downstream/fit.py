@@ -72,7 +72,7 @@ def fit(network: Network, images: TrainingSet, real: dict[str, Any], held: dict[
                 if best is None or curve[-1][1] < best[0] or settings.select == "last":
                     best = (curve[-1][1], i + 1, params)
             report(i + 1)
-    facts = {"select": settings.select, "step": best[1], "validation_loss": curve,
+    facts = {"step": best[1], "validation_loss": curve, "rate": settings.rate or network.rate,
              "images_seen": size * settings.steps, "seconds": time.monotonic() - begun}  # fmt: skip
     return Fitted(network, best[2], exclusive, facts)
 

@@ -1,5 +1,6 @@
 """Grad-CAM and LIME on classifiers whose evidence is known, and the share of a map inside a mask."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import jax
@@ -87,15 +88,17 @@ def test_a_map_that_knows_nothing_has_no_excess():
     mask = np.zeros((4, 8, 8), bool)
     mask[:3, :4] = True  # the fourth image has none
     mask[0, 2:4] = False
-    found = inside(explained(np.ones((4, 8, 8)), mask))["m"]
+    found = inside(explained(np.ones((4, 8, 8)), mask), ("a", "b"))["m"]
+    assert set(found) == {"all", "a"} and found["all"] == found["a"]
+    found = found["all"]
     assert found["inside"]["value"] == pytest.approx((0.25 + 0.5 + 0.5) / 3) and found["inside"]["n"] == (3,)
     assert found["excess"]["value"] == pytest.approx(0) and found["empty"] == 0
     maps = mask.astype(float)
     maps[1] = 0
-    found = inside(explained(maps, mask))["m"]
+    found = inside(explained(maps, mask), ("a",))["m"]["a"]
     assert found["inside"]["value"] == 1 and found["empty"] == 1
     assert found["excess"]["value"] == pytest.approx(1 - 0.375)
-    assert inside(explained(np.ones((4, 8, 8)), np.zeros((4, 8, 8), bool))) is None
+    assert inside(explained(np.ones((4, 8, 8)), np.zeros((4, 8, 8), bool)), ("a",)) is None
 
 
 def test_classes_take_turns():
@@ -118,9 +121,11 @@ def test_explanations_of_a_classifier(tmp_path, monkeypatch):
     found = explain(Fitted(network, params, False, {}), dataset, 6, 30)
     assert found.maps["grad_cam"].shape == found.maps["lime"].shape == (6, 16, 16)
     np.testing.assert_array_equal(found.mask.any((1, 2)), found.column == 0)
-    assert inside(found)["grad_cam"]["area"]["value"] == pytest.approx(25 / 256)
+    assert inside(found, dataset.info.classes)["grad_cam"]["bright"]["area"]["value"] == pytest.approx(25 / 256)
     save_figure(tmp_path / "figure.png", found, dataset)
     picture = Image.open(tmp_path / "figure.png")
     assert picture.text["Synthetic"] == "false" and picture.mode == "RGB"
-    save_figure(tmp_path / "drawn.png", found, SimpleNamespace(info=SimpleNamespace(name="phantom_cxr", classes="abc")))
-    assert Image.open(tmp_path / "drawn.png").text["Synthetic"] == "true"
+    bare = dataclasses.replace(found, mask=np.zeros_like(found.mask))
+    save_figure(tmp_path / "drawn.png", bare, SimpleNamespace(info=SimpleNamespace(name="phantom_cxr", classes="abc")))
+    drawn = Image.open(tmp_path / "drawn.png")
+    assert drawn.text["Synthetic"] == "true" and drawn.size[0] < picture.size[0]  # no column of masks
