@@ -9,12 +9,13 @@ from analysis.downstream.predictions import Predictions
 from data import UserError
 
 ALL = "all"  # of all classes together
+CALIBRATION = "ece"
 CHUNK = 4_000_000  # weights held at once
 Values = dict[str, dict[str, np.ndarray]]
 
 
 def measure(predictions: Predictions, resamples: int) -> dict[str, Any]:
-    """{"all" or class: {metric: {"value", "low", "high"}}}, the interval that of the percentile bootstrap.
+    """{"all" or class: {metric: {"value", "low", "high"}}}, intervals of the percentile bootstrap (see `estimate`).
 
     Patients are drawn again, each with all of their images. Where a draw has no positive or no negative left, a value
     does not exist; the interval is of the others, whose number is then `draws`.
@@ -25,7 +26,7 @@ def measure(predictions: Predictions, resamples: int) -> dict[str, Any]:
     plain = values_of(predictions, np.ones((1, len(predictions))))
     drawn = bootstrap(predictions, resamples)
     return {
-        name: {metric: estimate(float(value[0]), drawn[name][metric]) for metric, value in rows.items()}
+        name: {metric: estimate(metric, float(value[0]), drawn[name][metric]) for metric, value in rows.items()}
         for name, rows in plain.items()
     }
 
@@ -44,12 +45,16 @@ def bootstrap(predictions: Predictions, resamples: int) -> Values:
     }
 
 
-def estimate(value: float, drawn: np.ndarray) -> dict[str, Any]:
-    """A value with the central 95 % of its draws; None where it does not exist."""
+def estimate(metric: str, value: float, drawn: np.ndarray) -> dict[str, Any]:
+    """A value with the central 95 % of its draws; None where it does not exist.
+
+    Drawing again adds as much to a calibration error as sampling did, so that its draws lie above the value. They are
+    moved back by their mean excess: the interval is of what is expected at this number of images, not of the limit.
+    """
     exists = drawn[np.isfinite(drawn)]
     if not np.isfinite(value) or not len(exists):
         return {"value": None, "low": None, "high": None}
-    low, high = np.quantile(exists, [0.025, 0.975])
+    low, high = np.quantile(exists, [0.025, 0.975]) - (exists.mean() - value if metric == CALIBRATION else 0.0)
     fewer = {"draws": len(exists)} if len(exists) < len(drawn) else {}
     return {"value": value, "low": float(low), "high": float(high)} | fewer
 
@@ -86,7 +91,7 @@ def _of_class(predictions: Predictions, probability: np.ndarray, j: int, weight:
     return found | {
         "accuracy": scores.mean((p >= 0.5) == positive, weight),
         "balanced_accuracy": scores.balanced_accuracy(called, positive, weight),
-        "ece": scores.calibration_error(p, positive, weight),
+        CALIBRATION: scores.calibration_error(p, positive, weight),
         "brier": scores.mean(np.square(p - positive), weight),
         "nll": scores.mean(-_log(np.where(positive, p, 1 - p)), weight),
     }
@@ -99,7 +104,7 @@ def _of_exclusive(means: dict, probability: np.ndarray, label: np.ndarray, weigh
         "auprc": means["auprc"],
         "accuracy": scores.mean(called == true, weight),
         "balanced_accuracy": means["sensitivity"],
-        "ece": scores.calibration_error(probability.max(1), called == true, weight),
+        CALIBRATION: scores.calibration_error(probability.max(1), called == true, weight),
         "brier": scores.mean(np.square(probability - label).sum(1), weight),
         "nll": scores.mean(-_log(probability[np.arange(len(true)), true]), weight),
     }

@@ -91,7 +91,7 @@ def compare(a: list[Predictions], b: list[Predictions], resamples: int) -> dict[
     plain = [_mean([values_of(p, np.ones((1, len(p)))) for p in side]) for side in (a, b)]
     drawn = [_mean([bootstrap(p, resamples) for p in side]) for side in (a, b)]
     return {
-        name: {metric: _row(*(float(side[name][metric][0]) for side in plain),
+        name: {metric: _row(metric, *(float(side[name][metric][0]) for side in plain),
                             drawn[0][name][metric] - drawn[1][name][metric]) for metric in rows}
         for name, rows in plain[0].items()
     }  # fmt: skip
@@ -102,9 +102,9 @@ def _mean(seeds: list) -> dict[str, dict[str, np.ndarray]]:
             for name, rows in seeds[0].items()}  # fmt: skip
 
 
-def _row(a: float, b: float, drawn: np.ndarray) -> dict[str, Any]:
+def _row(metric: str, a: float, b: float, drawn: np.ndarray) -> dict[str, Any]:
     exists = np.isfinite([a, b])
-    return {"a": a if exists[0] else None, "b": b if exists[1] else None, "difference": estimate(a - b, drawn)}
+    return {"a": a if exists[0] else None, "b": b if exists[1] else None, "difference": estimate(metric, a - b, drawn)}
 
 
 def _facts(held: list[tuple[dict[str, Any], Predictions]]) -> dict[str, Any]:

@@ -100,6 +100,24 @@ def test_intervals_hold_the_truth():
     assert stats.binom.cdf(held, sets, 0.95) > 1e-3 and held < sets
 
 
+def test_intervals_of_the_calibration_error_hold_its_expectation():
+    """Of a calibrated classifier: its error is 0 and what n images show of it is not."""
+    from analysis.downstream.scores import calibration_error
+
+    def calibrated(seed):
+        made = predictions(150, exclusive=False, seed=seed, k=1)
+        made.label[:] = np.random.default_rng(seed + 10_000).uniform(size=(150, 1)) < made.probability
+        return made
+
+    one = np.ones((1, 150))
+    expected = np.mean([
+        calibration_error(made.probability[:, 0], made.label[:, 0] == 1, one)[0] for made in map(calibrated, range(500))
+    ])  # fmt: skip
+    rows = [measure(calibrated(1000 + seed), 200)["a"]["ece"] for seed in range(80)]
+    assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
+    assert np.mean([row["low"] <= expected <= row["high"] for row in rows]) > 0.85
+
+
 def test_predictions_come_back_whole(tmp_path):
     made = predictions(50, exclusive=False, patients=20)
     made.save(tmp_path / "scores.npz")
