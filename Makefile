@@ -30,7 +30,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	touch $@
 
 lock:  ## resolve the newest versions that pyproject.toml allows; needs uv
-	uv pip compile --universal --python-version 3.11 --fork-strategy requires-python --extra test --extra tensorboard \
+	uv pip compile --universal --python-version 3.11 --fork-strategy requires-python --extra test --extra tensorboard --extra explain \
 	  --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
 
 clean:

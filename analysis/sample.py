@@ -33,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
         raise UserError(f"{args.run}: a segmenter draws masks of images; use python -m analysis.segment")
     options = run.sample_options(**sampling_changes(args))
     facts = {"run": str(run.folder.name), "step": run.step, "seed": args.seed, "options": options,
-             "dataset": run.info.name, "label_names": run.info.labels, "latent": args.latent}  # fmt: skip
+             "dataset": run.info.name, "label_names": run.info.labels, "latent": args.latent,
+             "data": {"fingerprint": run.info.fingerprint, "fraction": run.config.data.fraction}}  # fmt: skip
     if args.latent:
         images, labels, captions = _walk(args, run)
     else:

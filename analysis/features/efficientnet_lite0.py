@@ -54,7 +54,12 @@ def _fold(raw: dict[str, np.ndarray], name: str, conv: str, norm: str) -> Params
 
 def features(params: Params, x: jax.Array) -> jax.Array:
     """Images [b, 224, 224, 3], ImageNet-normalised -> features [b, 1280]."""
-    return _relu6(_conv(params, "head", stages(params, x)[-1])).mean((1, 2))
+    return last_maps(params, x).mean((1, 2))
+
+
+def last_maps(params: Params, x: jax.Array) -> jax.Array:
+    """Images [b, side, side, 3], ImageNet-normalised -> what is pooled to features, [b, side / 32, side / 32, 1280]."""
+    return _relu6(_conv(params, "head", stages(params, x)[-1]))
 
 
 def stages(params: Params, x: jax.Array) -> list[jax.Array]:
@@ -112,8 +117,12 @@ def _relu6(x: jax.Array) -> jax.Array:
 
 def prepare(images: jax.Array) -> jax.Array:
     """Stored images [b, h, w, 1 or 3], uint8 or uint16 -> [b, 224, 224, 3]: gray repeated, antialiased bicubic."""
-    x = rgb(levels(images)) / 255.0
-    x = jax.image.resize(x, (x.shape[0], SIZE, SIZE, 3), "cubic", antialias=True)
+    return normalised(rgb(levels(images)) / 255.0, SIZE)
+
+
+def normalised(x: jax.Array, size: int) -> jax.Array:
+    """Images [b, h, w, 3] in [0, 1] -> [b, size, size, 3], ImageNet-normalised: antialiased bicubic."""
+    x = jax.image.resize(x, (x.shape[0], size, size, 3), "cubic", antialias=True)
     return (jnp.clip(x, 0.0, 1.0) - jnp.asarray(MEAN)) / jnp.asarray(STD)
 
 
