@@ -50,7 +50,7 @@ def cpu(config: Config) -> None:
     )  # fmt: skip
     unet = ("model.unet.patch=4", "model.unet.channels=64", "optim.net.schedule=constant")
     config.family_fields.ddpm = unet
-    config.family_fields.gan = ("model.generator_channels=(128,96,64)", "model.discriminator_channels=(128,96,64)")
+    config.family_fields.gan = ("model.generator_channels=(128,96)", "model.discriminator_channels=(128,96)")
     config.expected = "2 to 3 hours on 2 CPU cores"
 
 
