@@ -2,10 +2,16 @@
 
 import dataclasses
 
-from analysis.plots import study_scratch_vs_finetune
+from analysis.plots import (
+    study_samplers,
+    study_scratch_vs_finetune,
+)
 from analysis.plots.drawing import Drawing
 
-DRAWN = {"scratch_vs_finetune": study_scratch_vs_finetune}
+DRAWN = {
+    "scratch_vs_finetune": study_scratch_vs_finetune,
+    "samplers": study_samplers,
+}
 
 
 def named(drawing: Drawing, name: str) -> Drawing:
