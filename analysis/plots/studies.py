@@ -1,8 +1,12 @@
-"""The studies' figures and tables by name: each module has draw(content) and tables(content)."""
+"""The studies' figures and tables by name.
+
+Each module has draw(content) and tables(content), and may have strips(content, folder) of the pictures in a folder.
+"""
 
 import dataclasses
 
 from analysis.plots import (
+    study_families,
     study_samplers,
     study_scratch_vs_finetune,
 )
@@ -11,6 +15,7 @@ from analysis.plots.drawing import Drawing
 DRAWN = {
     "scratch_vs_finetune": study_scratch_vs_finetune,
     "samplers": study_samplers,
+    "families": study_families,
 }
 
 

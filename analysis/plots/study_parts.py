@@ -22,6 +22,12 @@ def counts(content: dict[str, Any]) -> str:
     return f"{content['n']} generated and {real['n']} real images ({real['split']} split)"
 
 
+def seeds(content: dict[str, Any]) -> str:
+    """Of how many trainings each number is the mean."""
+    number = len({row["seed"] for row in content["rows"]})
+    return f"mean of {number} seeds" if number != 1 else "one seed"
+
+
 def cells(values: Sequence[Any]) -> list[Cell]:
     """A column of a table, none of it bold: estimates {"value", "low", "high"}, numbers or None."""
     rows = [Value(value) if isinstance(value, (int, float)) else to_value(value) for value in values]

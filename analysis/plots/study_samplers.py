@@ -8,7 +8,7 @@ from analysis.comparison.result_files import Value, to_value
 from analysis.comparison.tables import Table
 from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line, lows
 from analysis.plots.steps import SAMPLERS
-from analysis.plots.study_parts import SEEDS, cells, counts, what
+from analysis.plots.study_parts import SEEDS, cells, counts, seeds, what
 from analysis.plots.style import GRAY, LINES, PAGE, family_look, new_figure, set_scale, styled
 
 
@@ -85,10 +85,9 @@ def _guidance(axes, rows: list[dict[str, Any]], families: list[str], content: di
 
 
 def _caption(content: dict[str, Any]) -> str:
-    seeds = len({row["seed"] for row in content["rows"]})
     used = {f"{FAMILY_NAMES[row['family']]} by {row['sampler']} in {row['steps']} steps" for row in content["guidance"]}
     return (
-        f"{what(content)}. KID of {counts(content)}, mean of {seeds} seeds; gray: the floor. Above: without guidance, "
+        f"{what(content)}. KID of {counts(content)}, {seeds(content)}; gray: the floor. Above: without guidance, "
         "against the evaluations of the network that an image takes. Below: against guidance s in u + s (c - u) "
         f"({', '.join(sorted(used))}), which doubles the evaluations where it is on, beside the AUROC, mean of the "
         "findings, of a classifier of real images that reads the requested findings in the samples; there gray is real "

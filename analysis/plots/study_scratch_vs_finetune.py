@@ -6,7 +6,7 @@ from analysis.comparison.cells import Cell, number
 from analysis.comparison.result_files import to_value
 from analysis.comparison.tables import Table
 from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line, reach
-from analysis.plots.study_parts import cells, counts, what
+from analysis.plots.study_parts import cells, counts, seeds, what
 from analysis.plots.style import BLACK, BLUE, GREEN, LINES, ORANGE, PAGE, PURPLE, new_figure, styled
 
 STARTS = (BLACK, ORANGE, BLUE, GREEN, PURPLE)  # scratch first
@@ -81,10 +81,9 @@ def _words(start: str) -> str:
 
 
 def _caption(content: dict[str, Any]) -> str:
-    seeds = len({row["seed"] for row in content["rows"]})
     return (
         f"{what(content)}. Left: KID of {counts(content)} against "
-        f"optimiser steps, mean of {seeds} seeds; gray: the floor. Right: the difference paired by seed; filled: the "
+        f"optimiser steps, {seeds(content)}; gray: the floor. Right: the difference paired by seed; filled: the "
         "primary contrast. Bars: 95 % intervals of a hierarchical bootstrap over seeds and images. "
         f"{content['device']}."
     )

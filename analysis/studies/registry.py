@@ -1,8 +1,12 @@
-"""The studies by name. Each module has jobs(config, work) and collect(config, work)."""
+"""The studies by name.
 
-from analysis.studies import samplers, scratch_vs_finetune
+Each module has jobs(config, work) and collect(config, work), and may have pictures(config, work).
+"""
+
+from analysis.studies import families, samplers, scratch_vs_finetune
 
 STUDIES = {
     "scratch_vs_finetune": scratch_vs_finetune,
     "samplers": samplers,
+    "families": families,
 }
