@@ -7,6 +7,7 @@ import dataclasses
 
 from analysis.plots import (
     study_families,
+    study_memorisation,
     study_samplers,
     study_scratch_vs_finetune,
 )
@@ -16,6 +17,7 @@ DRAWN = {
     "scratch_vs_finetune": study_scratch_vs_finetune,
     "samplers": study_samplers,
     "families": study_families,
+    "memorisation": study_memorisation,
 }
 
 
