@@ -10,6 +10,7 @@ from analysis.plots import (
     study_memorisation,
     study_samplers,
     study_scratch_vs_finetune,
+    study_segmentation,
 )
 from analysis.plots.drawing import Drawing
 
@@ -18,6 +19,7 @@ DRAWN = {
     "samplers": study_samplers,
     "families": study_families,
     "memorisation": study_memorisation,
+    "segmentation": study_segmentation,
 }
 
 

@@ -3,11 +3,12 @@
 Each module has jobs(config, work) and collect(config, work), and may have pictures(config, work).
 """
 
-from analysis.studies import families, memorisation, samplers, scratch_vs_finetune
+from analysis.studies import families, memorisation, samplers, scratch_vs_finetune, segmentation
 
 STUDIES = {
     "scratch_vs_finetune": scratch_vs_finetune,
     "samplers": samplers,
     "families": families,
     "memorisation": memorisation,
+    "segmentation": segmentation,
 }
