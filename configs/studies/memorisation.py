@@ -40,8 +40,8 @@ def smoke(config: Config) -> None:
     config.points.gan = (2, 4)
     del config.augmentations.gan.adaptive
     config.fields = (
-        "data.image_size=16", "data.num_images=240", "train.batch_size=8", "eval.every=", "checkpoint.best=samples_kid",
-        "eval.final_images=0", "eval.preview_every=",
+        "data.image_size=16", "data.num_images=240", "train.batch_size=8", "eval.every=", "eval.final_images=0",
+        "eval.preview_every=",
     )  # fmt: skip
     config.family_fields.gan = ("model.generator_channels=(16,)", "model.discriminator_channels=(16,)")
     config.evaluate.n, config.evaluate.features = 20, "pixels"
@@ -54,9 +54,7 @@ def cpu(config: Config) -> None:
     config.fields = (
         "data.image_size=32", "train.batch_size=16", "eval.every=", "eval.preview_every=", "eval.final_images=16",
     )  # fmt: skip
-    config.family_fields.gan = (
-        "model.generator_channels=(128,96)", "model.discriminator_channels=(128,96)", "checkpoint.best=samples_kid",
-    )  # fmt: skip
+    config.family_fields.gan = ("model.generator_channels=(128,96)", "model.discriminator_channels=(128,96)")
     config.family_fields.flow = config.family_fields.ddpm = (
         "model.unet.patch=4", "model.unet.channels=48", "optim.net.schedule=constant",
     )  # fmt: skip
