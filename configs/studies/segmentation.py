@@ -66,7 +66,7 @@ def cpu(config: Config) -> None:
     """Nuclei of the 2018 Data Science Bowl at 64x64; give --config.data.dir (with images/ and masks/)."""
     config.data.preset = "nuclei"
     config.fields = ("data.image_size=64", "eval.every=", "eval.preview_every=")
-    config.expected = "not measured yet; --dry-run estimates it on the device at hand"
+    config.expected = "8 hours on 2 CPU cores, from the 9 minutes that --dry-run says of one training"
 
 
 def gpu(config: Config) -> None:

@@ -11,6 +11,7 @@ from tests.analysis.studies.helpers import run_study
 from tests.analysis.studies.made_up import WHAT, estimate
 
 
+@pytest.mark.slow
 def test_end_to_end(monkeypatch, tmp_path):
     code, content = run_study(monkeypatch, tmp_path, "memorisation.py:smoke")
     assert code == 0 and content["failed"] == {}

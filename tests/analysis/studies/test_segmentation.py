@@ -11,6 +11,7 @@ from tests.analysis.studies.helpers import run_study
 from tests.analysis.studies.made_up import estimate
 
 
+@pytest.mark.slow
 def test_end_to_end(monkeypatch, tmp_path):
     code, content = run_study(monkeypatch, tmp_path, "segmentation.py:smoke")
     assert code == 0 and content["failed"] == {}
@@ -77,8 +78,8 @@ def test_shares_of_what_was_taken_over():
     assert study.shares(tensors) == {"loaded": 0.75, "adapted": 0.0, "fresh": 0.25}
 
 
-def test_a_generator_of_images_has_nothing_for_a_segmenter():
-    """No parameter of the two networks has the same path."""
+def test_a_generator_of_images_has_next_to_nothing_for_a_segmenter():
+    """The time embedding alone has the same path, and fits where the widths are the same: far from half the numbers."""
     import jax
     import jax.numpy as jnp
 
@@ -88,12 +89,14 @@ def test_a_generator_of_images_has_nothing_for_a_segmenter():
 
     image, time = jnp.zeros((1, 16, 16, 1)), jnp.zeros((1,))
     segmenter = SegNet(out_channels=1, channels=(8, 16), blocks=1, patch=2)
-    generator = UNet(out_channels=1, channels=16, multipliers=(1,), blocks=1, patch=4)
+    generator = UNet(out_channels=1, channels=8, multipliers=(1,), blocks=1, patch=4)
     shapes = [jax.eval_shape(segmenter.init, jax.random.key(0), image, time, image),
               jax.eval_shape(generator.init, jax.random.key(0), image, time, jnp.zeros((1, 2)))]  # fmt: skip
     here, there = (flatten(jax.tree.map(lambda a: np.zeros(a.shape), tree["params"])) for tree in shapes)
     _, rows = transfer("net", here, there, param_group, Images(1, None), Images(1, None))
-    assert len(here) > 10 and {row.status for row in rows} == {"fresh", "unused"}
+    taken = [row for row in rows if row.status in ("loaded", "adapted")]
+    assert taken and {row.path[0] for row in taken} == {"time_embedding"}
+    assert sum(row.size for row in taken) < 0.1 * sum(row.size for row in rows if row.status != "unused")
 
 
 def made_up():
