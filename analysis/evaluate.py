@@ -3,8 +3,9 @@
 Scores runs of any family alike, against the same real images: distances and diversity in feature space with intervals,
 and beside each the same between two real sets (the floor) and of a Gaussian fitted to the pixels (the ceiling);
 likelihood; whether requested findings are seen; each finding and subgroup apart. Writes OUT/STUDY/NAME.json a run, and
-a strip of samples beside it. --vary steps=5,10,20 repeats it for each value, --vary checkpoint=500,1000 for each of
-a run's kept checkpoints. --real DIR --fake DIR scores any two folders of images.
+beside it a strip of samples and NAME_worst.png, those farthest from all real images. --vary steps=5,10,20 repeats it
+for each value, --vary checkpoint=500,1000 for each of a run's kept checkpoints. --real DIR --fake DIR scores any two
+folders of images.
 """
 
 import argparse
@@ -131,7 +132,7 @@ def _checkpoint(
         path = path.with_name(f"{path.stem}{kept}{ending}.json")
         if args.influence:
             _write_influence(path.with_suffix(".npz"), generated, ground.real)
-        _write(path, result | command, generated, run)
+        _write(path, result | command, generated, ground, run)
     share(dataset.info.fingerprint, *readers)
 
 
@@ -157,11 +158,14 @@ def _points(run, args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]
         yield "".join(f"_{name}_{value}" for name, value in values), run.sample_options(**(changes | dict(values)))
 
 
-def _write(path: Path, result: dict[str, Any], generated, run) -> None:
-    from analysis.evaluation.strip import write_strip
+def _write(path: Path, result: dict[str, Any], generated, ground, run) -> None:
+    from analysis.evaluation.strip import write_strip, write_worst
     from train.rundir import device_name, git_revision, write_json
 
     result["grid"] = write_strip(path.with_suffix(".png"), generated, run)
+    if generated.features:
+        worst = path.with_name(f"{path.stem}_worst.png")
+        result["worst"] = write_worst(worst, generated, ground.features(), run)
     write_json(path, result | {"device": device_name(), "git": git_revision()})
     show(result, path)
 

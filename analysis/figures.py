@@ -40,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
 def draw_study(path: Path, folder: Path | None = None) -> list[Path]:
     """Draws a study's results file: SIZE.pdf, SIZE.png, and SIZE.md and SIZE.tex with its tables and its caption.
 
+    A study whose results have pictures, in the folder SIZE beside the file, has figures of these as well: SIZE_NAME.
+
     Args:
       folder: where to; beside the file by default.
     """
@@ -57,6 +59,8 @@ def draw_study(path: Path, folder: Path | None = None) -> list[Path]:
         return []
     tables = module.tables(content)
     files = save(studies.named(drawing, path.stem), folder)
+    for strip in module.strips(content, path.with_suffix("")) if hasattr(module, "strips") else ():
+        files += save(studies.named(strip, f"{path.stem}_{strip.name}"), folder)
     for ending, text in (("md", table_files.markdown(tables)), ("tex", table_files.latex(tables))):
         write_text(folder / f"{path.stem}.{ending}", text)
     return files

@@ -1,7 +1,8 @@
-"""A progress bar on a terminal's stderr; silent elsewhere."""
+"""A progress bar on a terminal's stderr, silent elsewhere; and how fast images were done."""
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 
@@ -14,3 +15,19 @@ def progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task(text, total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+class Clock:
+    """Images a second after the first batch, in which a program is compiled; None where there is no other batch."""
+
+    def __init__(self):
+        self._marks: list[tuple[int, float]] = []
+
+    def __call__(self, done: int) -> None:
+        """Notes that so many images are done."""
+        self._marks.append((done, time.monotonic()))
+
+    @property
+    def speed(self) -> float | None:
+        (first, begun), (last, ended) = self._marks[0], self._marks[-1]
+        return (last - first) / (ended - begun) if last > first else None

@@ -156,11 +156,11 @@ def _privacy_filter(args, run):
     from analysis.evaluation.sets import open_data
     from analysis.memorisation.filter import build_filter
     from analysis.memorisation.spaces import build_networks
-    from analysis.memorisation.unseen import unseen_images
+    from analysis.memorisation.unseen import seen_images, unseen_images
 
     dataset = open_data(run, args.data_dir)
     network = build_networks(args.privacy_filter, run.config.data.cache)[0]
-    return build_filter(network, dataset.arrays("train")["image"], unseen_images(dataset))
+    return build_filter(network, seen_images(run, dataset), unseen_images(dataset))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     """Segments and scores; returns the exit status."""
     args = parse(argv)
     from analysis.evaluation.sets import open_data
+    from analysis.progress import Clock
     from analysis.run import load
     from train.rundir import device_name, git_revision, write_json
 
@@ -43,11 +44,12 @@ def main(argv: list[str] | None = None) -> int:
     options = run.sample_options(sampler=args.sampler, steps=args.steps, ensemble=args.ensemble)
     other = read_result(Path(args.beside)) if args.beside else None
     dataset = open_data(run, args.data_dir)
-    images, truths, raters, sdf, ids = predict(run, dataset, args.split, options, args.seed, args.batch)
+    clock = Clock()
+    images, truths, raters, sdf, ids = predict(run, dataset, args.split, options, args.seed, args.batch, clock)
     result = score(sdf, truths, raters) | {
         "run": run.folder.resolve().name, "family": run.config.model.family, "dataset": run.info.name,
         "data": run.info.fingerprint, "split": args.split, "step": run.step, "parameters": run.parameters,
-        "sampling": options | {"seed": args.seed},
+        "sampling": options | {"seed": args.seed, "images_per_second": clock.speed},
         "ids": ids.tolist(), "device": device_name(), "git": git_revision(),
         "command": ["python -m analysis.segment", *(argv or sys.argv[1:])],
     }  # fmt: skip
@@ -75,8 +77,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def predict(run, dataset, split: str, options: dict[str, Any], seed: int, batch_size: int):
-    """Of a split: images [n, h, w, c], true masks [n, h, w], each rater's [n, r, h, w], SDFs [n, k, h, w], ids [n]."""
+def predict(
+    run, dataset, split: str, options: dict[str, Any], seed: int, batch_size: int,
+    report: Callable[[int], None] = lambda done: None,
+):  # fmt: skip
+    """Of a split: images [n, h, w, c], true masks [n, h, w], each rater's [n, r, h, w], SDFs [n, k, h, w], ids [n].
+
+    Args:
+      report: called with the number of images done.
+    """
     predict_batch, parts = predictor(run, options, seed), []
     for batch in dataset.epoch(split, batch_size):
         sdf = predict_batch(batch["image"], batch["id"])
@@ -84,6 +93,7 @@ def predict(run, dataset, split: str, options: dict[str, Any], seed: int, batch_
         truth = batch["mask"][..., run.family.channel] > 0.5
         raters = batch["masks"][..., run.family.channel] > 0.5 if "masks" in batch else truth[:, None]
         parts.append([a[real] for a in (batch["image"], truth, raters, sdf, batch["id"])])
+        report(sum(len(part[-1]) for part in parts))
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 

@@ -157,6 +157,11 @@ def sample(
     return _linear(denoise, times, LINEAR[name](alpha, sigma, **options), x, keys)
 
 
+def evaluations(name: str, steps: int) -> int:
+    """Evaluations of the denoiser in so many steps."""
+    return 2 * steps - 1 if name == "heun" else steps
+
+
 def _linear(denoise: DenoiseFn, times, coefficients: Coefficients, x, keys) -> jax.Array:
     learned = coefficients.variance_range is not None
     stochastic = learned or bool(np.any(coefficients.d))

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from analysis.evaluation.scores import Reference
 from analysis.evaluation.sets import ImageSet, floor_pair, gaussian_images, take, unlabelled
 from data import UserError
@@ -45,6 +47,11 @@ class Ground:
     real: ImageSet
     train: ImageSet
     reference: Reference
+
+    def features(self) -> np.ndarray:
+        """[m, d] of all real images, those of the split and of the training split, in the first space."""
+        space = next(iter(self.networks))
+        return np.concatenate([self.real.features[space], self.train.features[space]])
 
 
 def lay(dataset, settings: Settings) -> Ground:

@@ -1,7 +1,6 @@
 """The content of a generator's result file."""
 
 import functools
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -49,30 +48,15 @@ def describe(run) -> dict[str, Any]:
 def draw(run, options: dict[str, Any], n: int, seed: int) -> tuple[ImageSet, dict[str, Any]]:
     """(n images with labels drawn as in the training split, how they were drawn and how long it took)."""
     from analysis.labels import draw_labels
-    from analysis.progress import progress
+    from analysis.progress import Clock, progress
     from analysis.sampling import Sampler
 
     labels = draw_labels(run.train_labels, n, seed)
-    sampler, clock = Sampler(run.family, options, run.info.bits), _Clock()
+    sampler, clock = Sampler(run.family, options, run.info.bits), Clock()
     with progress(f"drawing from {run.folder.name}", n) as report:
         images = sampler.draw(run.state, labels, seed, report=lambda done: (clock(done), report(done)))
     facts = options | {"seed": seed, "n": n, "images_per_second": clock.speed}
     return ImageSet(images, labels, np.zeros((n, 0), np.float32)), facts
-
-
-class _Clock:
-    """Images a second after the first batch, in which the sampler is compiled; None where there is no other."""
-
-    def __init__(self):
-        self._marks: list[tuple[int, float]] = []
-
-    def __call__(self, done: int) -> None:
-        self._marks.append((done, time.monotonic()))
-
-    @property
-    def speed(self) -> float | None:
-        (first, begun), (last, ended) = self._marks[0], self._marks[-1]
-        return (last - first) / (ended - begun) if last > first else None
 
 
 def measured_against(ground: Ground, generated: ImageSet) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     from analysis.labels import draw_labels
     from analysis.memorisation.audit import audit_samples, members
     from analysis.memorisation.pairs_figure import save_pairs
-    from analysis.memorisation.unseen import unseen_images
+    from analysis.memorisation.unseen import seen_images, unseen_images
     from analysis.run import load
     from analysis.sampling import Sampler
     from train.rundir import device_name, git_revision, write_json
@@ -36,14 +36,16 @@ def main(argv: list[str] | None = None) -> int:
     images = Sampler(run.family, options, run.info.bits).draw(
         run.state, draw_labels(run.train_labels, args.n, args.seed), args.seed
     )
-    result, found = audit_samples(dataset.arrays("train")["image"], images, networks, unseen, args.seed)
+    train = seen_images(run, dataset)
+    result, found = audit_samples(train, images, networks, unseen, args.seed)
+    result["mirrored"] = run.config.data.flip
     result["membership"] = members(run, dataset, unseen, args.seed)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     facts = {"run": run.folder.resolve().name, "dataset": run.info.name, "step": run.step}
     for name, space in found.items():
         sets = {"sample": (images, space.samples), "unseen": (unseen.check["image"], space.held_out)}
-        save_pairs(out / f"closest_{name}.png", sets, dataset.arrays("train")["image"], facts)
+        save_pairs(out / f"closest_{name}.png", sets, train, facts)
     about = {"sampling": options | {"seed": args.seed}, "device": device_name(), "git": git_revision()}
     about["command"] = ["python -m analysis.memorisation", *(argv or sys.argv[1:])]
     write_json(out / "memorisation.json", facts | result | about)

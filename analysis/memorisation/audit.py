@@ -17,7 +17,7 @@ from analysis.memorisation.duplicates import by_hash, repeats_another
 from analysis.memorisation.membership import membership
 from analysis.memorisation.neighbours import Neighbours, find_neighbours
 from analysis.memorisation.threshold import QUANTILE, p_below, threshold
-from analysis.memorisation.unseen import Unseen, take, unseen_images
+from analysis.memorisation.unseen import Unseen, seen_images, take, unseen_images
 from analysis.metrics.blocks import nearest
 from analysis.metrics.shares import share
 
@@ -48,8 +48,8 @@ def audit(run, dataset, images: np.ndarray, networks: Sequence[FeatureNetwork], 
       UserError: too few images that the model has not seen.
     """
     unseen = unseen_images(dataset, seed)
-    result, _ = audit_samples(dataset.arrays("train")["image"], images, networks, unseen, seed)
-    return result | {"membership": members(run, dataset, unseen, seed)}
+    result, _ = audit_samples(seen_images(run, dataset), images, networks, unseen, seed)
+    return result | {"mirrored": run.config.data.flip, "membership": members(run, dataset, unseen, seed)}
 
 
 def audit_samples(

@@ -1,4 +1,4 @@
-"""Real images that a model has not learned from: those of the validation and the test split, in two halves."""
+"""Real images that a model has learned from, and those that it has not: of validation and test split, in halves."""
 
 import dataclasses
 
@@ -38,6 +38,15 @@ def unseen_images(dataset, seed: int = 0) -> Unseen:
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(n)
     halves = (order[: n // 2], order[n // 2 :])
     return Unseen(*({name: values[half] for name, values in rows.items()} for half in halves))
+
+
+def seen_images(run, dataset) -> np.ndarray:
+    """Stored images [m, h, w, c] that a run has learned from: with `data.flip` the mirrored training images as well.
+
+    Else a copy of a mirrored image would pass for a new one.
+    """
+    train = dataset.arrays("train")["image"]
+    return np.concatenate([train, np.asarray(train)[:, :, ::-1]]) if run.config.data.flip else train
 
 
 def take(rows: Rows, n: int, seed: int = 0) -> Rows:

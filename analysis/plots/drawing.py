@@ -74,6 +74,13 @@ def reach(value: Value) -> list[list[float]] | None:
     return [[max(value.value - value.low, 0.0)], [max(value.high - value.value, 0.0)]]
 
 
+def draw_line(axis, places: Sequence[float], values: Sequence[Value], line: str = "-", **look: Any) -> None:
+    """Values along an axis, joined, each with its interval."""
+    axis.plot(places, [value.value for value in values], line, **look)
+    for place, value in zip(places, values, strict=True):
+        axis.errorbar(place, value.value, reach(value), color=look["color"], linewidth=0.8)
+
+
 def lows(values: Sequence[Value | None]) -> list[float]:
     """Lower ends of what is drawn."""
     return [value.low if value.has_interval else value.value for value in values if value]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from analysis.comparison.comparable import describe, reference
 from analysis.comparison.metric_names import title
 from analysis.comparison.result_files import Result, Value
-from analysis.plots.drawing import BARS, FLOOR, Drawing, NothingToDraw, add_legend, draw_band, lows, reach
+from analysis.plots.drawing import BARS, FLOOR, Drawing, NothingToDraw, add_legend, draw_band, draw_line, lows
 from analysis.plots.style import COLUMN, LINES, PAGE, looks, new_figure, set_scale, styled
 from analysis.plots.sweeps import sweeps
 
@@ -50,9 +50,7 @@ def _panel(axis, groups: Sequence[Sequence[Result]], value_of, band: Value | Non
     for i, (group, look) in enumerate(zip(groups, looks([group[0] for group in groups]), strict=True)):
         shift = apart * (i - (len(groups) - 1) / 2)
         points = [(result.options["guidance"] + shift, value_of(result)) for result in group if value_of(result)]
-        axis.plot([x for x, _ in points], [value.value for _, value in points], LINES[i % len(LINES)], **look)
-        for x, value in points:
-            axis.errorbar(x, value.value, reach(value), color=look["color"], linewidth=0.8)
+        draw_line(axis, [x for x, _ in points], [value for _, value in points], LINES[i % len(LINES)], **look)
     if len(ticks) <= 6:
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     draw_band(axis, band)

@@ -32,7 +32,7 @@ def draw(results: Sequence[Result]) -> Drawing:
     rows = [result for result in strips if _captions(result) == captions and len(strips[result]) == len(captions)]
     left = [result.path.name for result in results if result not in rows]
     words = [textwrap.wrap(caption.replace("_", " "), 15, break_long_words=False) for caption in captions]
-    figure = _figure([strips[result] for result in rows], labels(rows), words)
+    figure = rows_figure([strips[result] for result in rows], labels(rows), words)
     caption = (
         f"The first {len(captions)} synthetic samples of each run, not chosen, with the same labels in every row. "
         f"{describe_images(rows[0])}. Not for diagnosis."
@@ -46,11 +46,14 @@ def _captions(result: Result) -> list[str]:
 
 
 def _tiles(result: Result) -> np.ndarray | None:
-    """[n, h, w] or [n, h, w, 3] of the strip, one row of images without gaps; None where there is none such."""
+    return read_strip(result.path.parent / Path(result.content["grid"]["file"]).name, result.content["image_shape"])
+
+
+def read_strip(path: Path, image_shape: Sequence[int]) -> np.ndarray | None:
+    """[n, h, w] or [n, h, w, 3] of a row of images [h, w, c] without gaps; None where there is none such."""
     from PIL import Image
 
-    path = result.path.parent / Path(result.content["grid"]["file"]).name
-    height, width, _ = result.content["image_shape"]
+    height, width, _ = image_shape
     if not path.is_file():
         return None
     with Image.open(path) as picture:
@@ -60,8 +63,14 @@ def _tiles(result: Result) -> np.ndarray | None:
     return np.stack(np.split(strip, strip.shape[1] // width, axis=1))
 
 
-def _figure(strips: Sequence[np.ndarray], names: Sequence[str], words: Sequence[Sequence[str]]):
-    """Blocks of COLUMNS tiles below one another, each with its captions on top."""
+def rows_figure(strips: Sequence[np.ndarray], names: Sequence[str], words: Sequence[Sequence[str]]):
+    """A row for each strip, in blocks of COLUMNS tiles below one another, each with its captions on top.
+
+    Args:
+      strips: [n, h, w] or [n, h, w, 3] each.
+      names: of the rows.
+      words: lines above each of the n columns.
+    """
     names = [textwrap.fill(name, 12, break_long_words=False) for name in names]
     margin = 0.2 + LETTER * max(len(line) for name in names for line in name.split("\n"))
     count = len(words)

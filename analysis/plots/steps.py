@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from analysis.comparison.comparable import describe, labels, reference
 from analysis.comparison.metric_names import title
 from analysis.comparison.result_files import Result, Value
-from analysis.plots.drawing import BARS, FLOOR, Drawing, NothingToDraw, draw_band, lows, reach
+from analysis.plots.drawing import BARS, FLOOR, Drawing, NothingToDraw, draw_band, draw_line, lows
 from analysis.plots.style import (
     BLACK,
     BLUE,
@@ -71,9 +71,7 @@ def _panel(axis, group: Sequence[Result], space: str, name: str, floor: Value | 
         members = [result for result in group if (result.options.get("sampler") or "") == sampler]
         color, marker, line = SAMPLERS.get(sampler, (GRAY, ".", "-"))
         steps, values = ([r.options["steps"] for r in members], [r.value(space, name) for r in members])
-        axis.plot(steps, [v.value for v in values], line, color=color, marker=marker, label=sampler, markersize=4)
-        for step, value in zip(steps, values, strict=True):
-            axis.errorbar(step, value.value, reach(value), color=color, linewidth=0.8)
+        draw_line(axis, steps, values, line, color=color, marker=marker, label=sampler, markersize=4)
     draw_band(axis, floor)
     ticks = sorted({result.options["steps"] for result in group})
     axis.set(xscale="log", xlabel="Sampler steps")

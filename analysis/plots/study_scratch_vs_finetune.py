@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from analysis.comparison.cells import Cell, Column, make_cells, number
-from analysis.comparison.result_files import Value, to_value
+from analysis.comparison.cells import Cell, number
+from analysis.comparison.result_files import to_value
 from analysis.comparison.tables import Table
-from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, reach
+from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line, reach
+from analysis.plots.study_parts import cells, counts, seeds, what
 from analysis.plots.style import BLACK, BLUE, GREEN, LINES, ORANGE, PAGE, PURPLE, new_figure, styled
 
 STARTS = (BLACK, ORANGE, BLUE, GREEN, PURPLE)  # scratch first
@@ -46,9 +47,7 @@ def _curves(axis, curves: list[dict[str, Any]], content: dict[str, Any]) -> None
     for i, start in enumerate(_kept(content["curves"], "start")):
         line = sorted((c for c in curves if c["start"] == start), key=lambda c: c["step"])
         steps, values = [c["step"] for c in line], [to_value(c["kid"]) for c in line]
-        axis.plot(steps, [v.value for v in values], LINES[i % 4], color=STARTS[i % 5], marker=MARKERS[i % 5])
-        for step, value in zip(steps, values, strict=True):
-            axis.errorbar(step, value.value, reach(value), color=STARTS[i % 5], linewidth=0.8)
+        draw_line(axis, steps, values, LINES[i % 4], color=STARTS[i % 5], marker=MARKERS[i % 5])
     axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))
     draw_band(axis, to_value(content.get("floor")))
 
@@ -82,12 +81,9 @@ def _words(start: str) -> str:
 
 
 def _caption(content: dict[str, Any]) -> str:
-    seeds = len({row["seed"] for row in content["rows"]})
-    network = next(iter(content.get("features", {"": ""})))
     return (
-        f"{content['dataset']}, {content['image_shape'][0]}x{content['image_shape'][1]}, {network}. Left: KID of "
-        f"{content['n']} generated and {content['real']['n']} real images ({content['real']['split']} split) against "
-        f"optimiser steps, mean of {seeds} seeds; gray: the floor. Right: the difference paired by seed; filled: the "
+        f"{what(content)}. Left: KID of {counts(content)} against "
+        f"optimiser steps, {seeds(content)}; gray: the floor. Right: the difference paired by seed; filled: the "
         "primary contrast. Bars: 95 % intervals of a hierarchical bootstrap over seeds and images. "
         f"{content['device']}."
     )
@@ -96,13 +92,9 @@ def _caption(content: dict[str, Any]) -> str:
 def tables(content: dict[str, Any]) -> list[Table]:
     """Of the contrasts, a row each."""
     rows = content["contrasts"]
-    columns = [
-        Column("Fine-tuned", [Value(row["mean_a"]) for row in rows], may_win=False),
-        Column("Scratch", [Value(row["mean_b"]) for row in rows], may_win=False),
-        Column("Difference", [to_value(row["difference"]) for row in rows], may_win=False),
-    ]
-    cells = [make_cells(column) for column in columns]
-    body = [[Cell(_row_name(row)), *(column[i] for column in cells), *_test(row)] for i, row in enumerate(rows)]
+    columns = [cells([row["mean_a"] for row in rows]), cells([row["mean_b"] for row in rows]),
+               cells([row["difference"] for row in rows])]  # fmt: skip
+    body = [[Cell(_row_name(row)), *(column[i] for column in columns), *_test(row)] for i, row in enumerate(rows)]
     header = ["Contrast", "KID fine-tuned", "KID scratch", "Difference", "p", "p (Holm)", "Hedges' g"]
     words = "Fine-tuned against from scratch; negative differences favour fine-tuning. " + _caption(content)
     return [Table(words, header, body, 0)]

@@ -1,6 +1,7 @@
 """Quality, speed and likelihood of the families: none has all three."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from analysis.comparison.comparable import describe, labels, reference
 from analysis.comparison.metric_names import BITS, title
@@ -9,6 +10,15 @@ from analysis.plots.drawing import BARS, FLOOR, Drawing, NothingToDraw, add_lege
 from analysis.plots.style import COLUMN, GRAY, looks, new_figure, set_scale, styled
 
 QUALITY = ("fd_infinity", "kid", "fd")  # the first that all runs have, and not singular
+
+
+class Point(NamedTuple):
+    """A generator: its quality, images/s, bits/dim (None without a likelihood), and colour, marker and filling."""
+
+    quality: Value
+    speed: float | None
+    bits: Value | None
+    look: dict[str, Any]
 
 
 @styled
@@ -31,8 +41,12 @@ def draw(results: Sequence[Result], space: str) -> Drawing:
     kind = set_scale(speed.yaxis, [value.value for value in found], lows(found))
     for axis in (speed, bits):
         draw_band(axis, reference(results, space, name, "floor"))
-    _speed(speed, results, found)
-    _likelihood(bits, results, found)
+    points = [
+        Point(value, result.sampling["images_per_second"], result.bits_per_dim, look)
+        for result, value, look in zip(results, found, looks(results), strict=True)
+    ]
+    draw_speed(speed, points)
+    draw_likelihood(bits, points)
     speed.set_ylabel(f"{title(name)} (↓ better" + (f", {kind})" if kind != "linear" else ")"))
     add_legend(figure, results)
     left = f" Left out, for want of a speed: {', '.join(result.run for result in without)}." if without else ""
@@ -52,23 +66,23 @@ def quality(results: Sequence[Result], space: str, names: Sequence[str]) -> str:
     raise NothingToDraw(f"no metric of {', '.join(names)} is in all results for {space}, of more images than features")
 
 
-def _speed(axis, results: Sequence[Result], found: Sequence[Value]) -> None:
-    for result, value, look in zip(results, found, looks(results), strict=True):
-        speed = result.sampling["images_per_second"]
-        axis.errorbar(speed, value.value, yerr=reach(value), linestyle="none", **look)
+def draw_speed(axis, points: Sequence[Point]) -> None:
+    """Quality against images/s."""
+    for quality, speed, _, look in points:
+        axis.errorbar(speed, quality.value, yerr=reach(quality), linestyle="none", **look)
     axis.set(xscale="log", xlabel="Images/s (better →)")
     axis.margins(0.15)
 
 
-def _likelihood(axis, results: Sequence[Result], found: Sequence[Value]) -> None:
-    """Bits/dim to the left; what has no likelihood on a place of its own at the right."""
-    bits = [result.bits_per_dim for result in results]
+def draw_likelihood(axis, points: Sequence[Point]) -> None:
+    """Quality against bits/dim, the better to the left; what has no likelihood on a place of its own at the right."""
+    bits = [point.bits for point in points]
     ends = [end for b in bits if b for end in ((b.low, b.high) if b.has_interval else (b.value,))] or [0.0, 1.0]
     span = max(ends) - min(ends) or max(abs(max(ends)), 1.0) * 0.2
     none, lacking = max(ends) + 0.5 * span, not all(bits)
-    for value, b, look in zip(found, bits, looks(results), strict=True):
+    for quality, _, b, look in points:
         sideways = reach(b) if b else None
-        axis.errorbar(b.value if b else none, value.value, reach(value), sideways, linestyle="none", **look)
+        axis.errorbar(b.value if b else none, quality.value, reach(quality), sideways, linestyle="none", **look)
     axis.set_xlim(min(ends) - 0.15 * span, (none if lacking else max(ends)) + 0.25 * span)
     ticks = _ticks(min(ends) - 0.15 * span, max(ends) + 0.1 * span) if any(bits) else []
     axis.set_xticks([*ticks, none] if lacking else ticks, [f"{tick:g}" for tick in ticks] + ["none"] * lacking)

@@ -1,4 +1,4 @@
-"""KID over several seeds, and the difference of two arms: intervals from seeds and images, paired test, effect size.
+"""KID, or a mean over images, over several seeds, and the difference of two arms: interval, paired test, effect size.
 
 Two levels are resampled (hierarchical bootstrap): seeds with replacement, each with the images that it drew, whose
 noise is in its value already (Davison and Hinkley 1997, section 3.8: below the first level, without replacement); and
@@ -10,7 +10,8 @@ the part that comes of the seeds is widened by as much.
 """
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,19 @@ class Scored:
     """One run at one checkpoint.
 
     Attributes:
-      facts: which run, "seed", "step", "seconds" of its training, and "kid" with its value.
-      real: [m], what each real image adds to KID: see `analysis.metrics.kid.kid_influence`.
+      facts: which run, "seed", "step", "seconds" of its training, and its metrics with their values.
+      real: [m], what each real image adds to the metric: of KID see `analysis.metrics.kid.kid_influence`, of a mean
+        over images their deviations from it.
+      metric: which of the facts is meant.
     """
 
     facts: dict[str, Any]
     real: np.ndarray
+    metric: str = "kid"
 
     @property
     def value(self) -> float:
-        return self.facts["kid"]["value"]
+        return self.facts[self.metric]["value"]
 
 
 def read(facts: dict[str, Any], path: Path) -> Scored:
@@ -59,13 +63,42 @@ def at_seconds(run: Sequence[Scored], seconds: float) -> Scored | None:
 
 
 def _blend(a: Scored, b: Scored, share: float) -> Scored:
-    value = (1.0 - share) * a.value + share * b.value
-    return Scored(b.facts | {"kid": {"value": value}}, (1.0 - share) * a.real + share * b.real)
+    """Each estimate that both have, on the line between them; of its interval nothing is known there."""
+    between = {
+        name: {"value": (1.0 - share) * a.facts[name]["value"] + share * value["value"]}
+        for name, value in b.facts.items()
+        if isinstance(value, dict) and "value" in value and name in a.facts
+    }
+    return Scored(b.facts | between, (1.0 - share) * a.real + share * b.real, b.metric)
+
+
+def grouped(rows: Sequence[Scored], *names: str) -> Iterator[tuple[dict[str, Any], list[Scored]]]:
+    """({name: value}, the rows that have these values of these facts), in rising order."""
+    key = lambda row: tuple(row.facts[name] for name in names)  # noqa: E731
+    for values, group in itertools.groupby(sorted(rows, key=key), key):
+        yield dict(zip(names, values, strict=True)), list(group)
 
 
 def mean(runs: Sequence[Scored], seed: int = 0) -> dict[str, Any]:
     """{"value", "low", "high", "seeds"}: mean over seeds; without an interval where there is one seed."""
     return _estimate(np.array([run.value for run in runs]), np.mean([run.real for run in runs], 0), seed)
+
+
+def over_seeds(estimates: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The same for any number: {"value", "low", "high", "seeds"}, its mean over seeds with an interval.
+
+    On each side the farther of Student's interval over the seeds and of the mean of their own ends, where they have
+    some: seeds that happen to agree, all of their shares being 0 say, are not taken for certain.
+    """
+    values = np.array([row["value"] for row in estimates], np.float64)
+    k, value = len(values), float(values.mean())
+    half = stats.t.isf(0.025, k - 1) * values.std(ddof=1) / k**0.5 if k > 1 else None
+    own = [(row["low"], row["high"]) for row in estimates if row.get("low") is not None and row.get("high") is not None]
+    ends = [tuple(np.mean(own, 0))] if len(own) == k else []
+    ends += [(value - half, value + half)] if half is not None else []
+    low = float(min(end for end, _ in ends)) if ends else None
+    high = float(max(end for _, end in ends)) if ends else None
+    return {"value": value, "low": low, "high": high, "seeds": k}
 
 
 def paired(a: Sequence[Scored], b: Sequence[Scored], seed: int = 0) -> dict[str, Any]:

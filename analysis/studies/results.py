@@ -1,7 +1,9 @@
 """A study's results file, and what is drawn of it."""
 
 import json
+import os
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,10 @@ def write(
     out: Path,
     command: list[str],
 ) -> Path:
-    """Collects what is there into OUT/STUDY/SIZE.json, draws its figure and table beside it; returns its path."""
+    """Collects what is there into OUT/STUDY/SIZE.json, draws its figure and table beside it; returns its path.
+
+    Pictures that the study names, pictures(config, work), are kept in the folder OUT/STUDY/SIZE.
+    """
     from analysis.figures import draw_study
     from train import rundir
 
@@ -40,8 +45,18 @@ def write(
         "git": rundir.git_revision(),
     }
     rundir.write_json(path, content)
+    if hasattr(study, "pictures"):
+        _keep(study.pictures(config, work), path.with_suffix(""))
     draw_study(path)
     return path
+
+
+def _keep(pictures: dict[str, Path], folder: Path) -> None:
+    """Copies pictures of runs to the results, where they stay when the runs are gone."""
+    folder.mkdir(exist_ok=True)
+    for name, source in pictures.items():
+        shutil.copyfile(source, folder / f"{name}.tmp")
+        os.replace(folder / f"{name}.tmp", folder / name)
 
 
 def _devices(work: Path, jobs: Sequence[Job]) -> str:

@@ -1,7 +1,6 @@
 """Study 1: families x beginnings x fractions of the data x seeds, read at several checkpoints of each training."""
 
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 import ml_collections
 import numpy as np
 
-from analysis.studies import commands, pairs
+from analysis.studies import commands, pairs, readings
 from analysis.studies.job import Job
 
 SCRATCH = "scratch"
@@ -55,34 +54,25 @@ def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
 def _pretraining(config, work: Path, family: str, source: str) -> Job:
     data = config.sources[source]
     own = f"configs/pretrain_natural.py:{family},{data.preset}" if source == "natural" else ""
-    folder = [f"data.dir={data.dir}"] if data.dir else []
-    fields = [*_ends(config.pretrain_steps), *folder]
-    return commands.training(
-        config, work, f"sources/{family}/{source}", family, fields, own or f"configs/{family}_cxr.py:{data.preset}"
-    )
+    fields = commands.ends(config.pretrain_steps)
+    return commands.training(config, work, f"sources/{family}/{source}", family, fields, own, data=data)
 
 
 def _training(config, work: Path, cell: Cell, source: Job | None) -> Job:
     steps = points(config, cell.start)
-    fields = [f"data.fraction={cell.fraction}", f"seed={cell.seed}", *_ends(*steps)]
+    fields = [f"data.fraction={cell.fraction}", f"seed={cell.seed}", *commands.ends(*steps)]
     if source:
         folder = source.outputs[0].parent
         fields += [f"init.source={folder}", *config.finetune_fields]
     return commands.training(config, work, cell.name, cell.family, fields, needs=[source.name] if source else [])
 
 
-def _ends(*steps: int) -> list[str]:
-    """How long a training is, and the checkpoints that it keeps; no others."""
-    named = ",".join(f'"{step} steps"' for step in steps)
-    kept = [f"checkpoint.milestones=({named},)", f"checkpoint.every={steps[-1]} steps", "checkpoint.keep=1"]
-    return [f"train.duration={steps[-1]} steps", *kept]
-
-
 def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
     """{"rows", "curves", "contrasts", "pretraining", "floor", "ceiling"} of the evaluations that are there."""
     rows = [row for cell in cells(config) for row in _rows(config, work, cell)]
+    folder = work / "runs" / "sources"
     cost = {
-        family: {source: _seconds(work / "runs" / "sources" / family / source) for source in config.sources}
+        family: {source: readings.training_seconds(folder / family / source) for source in config.sources}
         for family in config.families
     }
     return {
@@ -95,53 +85,26 @@ def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
     }
 
 
-def _seconds(run: Path) -> float | None:
-    path = run / "summary.json"
-    return json.loads(path.read_text())["train_seconds"] if path.exists() else None
-
-
 def _rows(config, work: Path, cell: Cell) -> list[pairs.Scored]:
-    found = []
-    for step in points(config, cell.start):
-        path = commands.result_of(work, cell.name, step)
-        if path.exists():
-            result = json.loads(path.read_text())
-            facts = cell._asdict() | {"step": step, "seconds": result["train_seconds"]} | _values(config, result)
-            found.append(pairs.read(facts, path.with_suffix(".npz")))
-    return found
-
-
-def _values(config, result: dict[str, Any]) -> dict[str, Any]:
-    metrics = result["metrics"][config.evaluate.features.partition(",")[0]]
-    keep = ("value", "low", "high")
-    return {
-        name: {key: metrics[name]["generated"][key] for key in keep}
-        for name in ("kid", "fd_infinity", "precision", "recall") if name in metrics
-    }  # fmt: skip
+    paths = [commands.result_of(work, cell.name, step) for step in points(config, cell.start)]
+    rows = [readings.scored(config, path, cell._asdict()) for path in paths]
+    return [row for row in rows if row]
 
 
 def _references(config, work: Path) -> dict[str, Any]:
     """Floor and ceiling, of the first evaluation with the most data."""
     for cell in sorted(cells(config), key=lambda cell: -cell.fraction):
-        path = commands.result_of(work, cell.name, config.points[-1])
-        if path.exists():
-            result = json.loads(path.read_text())
-            row = result["metrics"][config.evaluate.features.partition(",")[0]]["kid"]
-            facts = {key: result[key] for key in ("dataset", "image_shape", "data", "features", "real")}
-            return facts | {"n": config.evaluate.n, "floor": row["floor"], "ceiling": row.get("ceiling")}
+        if found := readings.references(config, commands.result_of(work, cell.name, config.points[-1])):
+            return found
     return {}
 
 
 def curves(rows: list[pairs.Scored]) -> list[dict[str, Any]]:
     """Mean KID over seeds at each point, with its interval."""
-    key = lambda row: tuple(row.facts[name] for name in ("family", "start", "fraction", "step"))  # noqa: E731
-    found = []
-    for (family, start, fraction, step), group in itertools.groupby(sorted(rows, key=key), key):
-        group = list(group)
-        seconds = [row.facts["seconds"] for row in group]
-        facts = {"family": family, "start": start, "fraction": fraction, "step": step}
-        found.append(facts | {"seconds": float(np.mean(seconds)), "kid": pairs.mean(group)})
-    return found
+    return [
+        facts | {"seconds": float(np.mean([row.facts["seconds"] for row in group])), "kid": pairs.mean(group)}
+        for facts, group in pairs.grouped(rows, "family", "start", "fraction", "step")
+    ]
 
 
 def contrasts(config: ml_collections.ConfigDict, rows: list[pairs.Scored], cost: dict) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """What the configs of all studies share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import ml_collections
 
@@ -34,8 +34,13 @@ def get_source(preset: str) -> Config:
     return Config({"preset": preset, "dir": ""})
 
 
-def finish(config: Config, arg: str | None, sizes: dict[str, Callable[[Config], None]]) -> Config:
+def finish(
+    config: Config, arg: str | None, sizes: dict[str, Callable[[Config], None]], known: Sequence[str] = datasets.PRESETS
+) -> Config:
     """Applies the presets named in `arg`: one size, and a dataset in place of the size's own.
+
+    Args:
+      known: datasets that may be named.
 
     Raises:
       ValueError: no size or several, or an unknown name.
@@ -45,9 +50,9 @@ def finish(config: Config, arg: str | None, sizes: dict[str, Callable[[Config], 
     others = [name for name in names if name not in sizes]
     if len(chosen) != 1:
         raise ValueError(f"a study needs one size of {', '.join(sizes)}, not {arg!r}")
-    if len(others) > 1 or any(name not in datasets.PRESETS for name in others):
-        known = ", ".join(datasets.PRESETS)
-        raise ValueError(f"{', '.join(others)}: beside the size one dataset may be named, of {known}")
+    if len(others) > 1 or any(name not in known for name in others):
+        choice = f"one dataset may be named, of {', '.join(known)}" if known else "nothing may be named"
+        raise ValueError(f"{', '.join(others)}: beside the size {choice}")
     sizes[chosen[0]](config)
     for name in others:
         config.data.preset = name

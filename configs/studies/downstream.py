@@ -30,7 +30,7 @@ def smoke(config: Config) -> None:
     """The whole path; results worth nothing."""
     config.family, config.generator_steps, config.seeds = "gan", 2, (0, 1)
     config.fields = (
-        "data.image_size=16", "data.num_images=300", "train.batch_size=8", "eval.every=", "eval.kid_every=",
+        "data.image_size=16", "data.num_images=300", "train.batch_size=8", "eval.every=",
         "eval.final_images=0", "eval.preview_every=",
     )  # fmt: skip
     config.family_fields.gan = ("model.generator_channels=(16,)", "model.discriminator_channels=(16,)")

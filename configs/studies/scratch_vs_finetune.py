@@ -32,7 +32,7 @@ def smoke(config: Config) -> None:
     config.families, config.seeds, config.fractions = ("gan",), (0, 1), (0.5,)
     config.points, config.pretrain_steps = (2, 4), 2
     config.fields = (
-        "data.image_size=16", "data.num_images=200", "train.batch_size=8", "eval.every=", "eval.kid_every=",
+        "data.image_size=16", "data.num_images=200", "train.batch_size=8", "eval.every=",
         "eval.final_images=0", "eval.preview_every=",
     )  # fmt: skip
     config.family_fields.gan = ("model.generator_channels=(16,)", "model.discriminator_channels=(16,)")
@@ -46,14 +46,14 @@ def cpu(config: Config) -> None:
     config.seeds = (0, 1, 2, 3, 4)
     config.data.preset, config.sources.natural.preset = "brain_mri", "medmnist"
     config.fields = (
-        "data.image_size=32", "train.batch_size=16", "eval.every=", "eval.kid_every=", "eval.preview_every=",
+        "data.image_size=32", "train.batch_size=16", "eval.every=", "eval.preview_every=",
         "eval.final_images=16",
     )  # fmt: skip
     # As natural-image models are published: without what is known of the images at hand but their mean.
     config.family_fields.ddpm = (
         "model.unet.patch=4", "model.unet.channels=64", "model.prior=isotropic", "optim.net.schedule=constant",
     )  # fmt: skip
-    config.family_fields.gan = ("model.generator_channels=(128,96,64)", "model.discriminator_channels=(128,96,64)")
+    config.family_fields.gan = ("model.generator_channels=(128,96)", "model.discriminator_channels=(128,96)")
     config.expected = "2 to 3 hours on 2 CPU cores"
 
 
@@ -63,7 +63,7 @@ def gpu(config: Config) -> None:
     config.data.preset, config.sources.natural.preset = "nih", "imagenet64"
     config.sources.medical = get_source("phantom_mri")
     config.points, config.pretrain_steps = (2500, 5000, 10_000, 20_000), 20_000
-    config.fields = ("data.image_size=64", "train.batch_size=128", "eval.every=2500 steps", "eval.kid_every=",
+    config.fields = ("data.image_size=64", "train.batch_size=128", "eval.every=2500 steps",
         "eval.preview_every=",
     )
     config.family_fields.ddpm = config.family_fields.flow = ("optim.net.schedule=constant",)

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy import spatial
 
-from analysis.evaluation import groups, likelihood
+from analysis.evaluation import groups, likelihood, strip
 from analysis.evaluation.scores import OF_SIZE, Reference
 from analysis.evaluation.sets import ImageSet, floor_pair, gaussian_images, take, unlabelled
 from data import UserError
@@ -37,6 +39,23 @@ def test_the_floor_is_of_train_beside_test_or_of_halves():
     np.testing.assert_array_equal(b.images, real.images)
     a, b = floor_pair(real, train, 60)  # more are drawn than the split has
     np.testing.assert_array_equal(np.concatenate([a.images, b.images]), real.images)
+
+
+def test_the_worst_are_those_farthest_from_all_real_images(tmp_path):
+    """Three generated images are planted far away, one a little farther than the next; distances are SciPy's."""
+    generated, real = some(40, 0), some(60, 1).features["net"]
+    generated.features["net"][[7, 31, 12]] += [[90.0], [60.0], [30.0]]
+    info = SimpleNamespace(classes=("a", "b"), attributes=(), exclusive=False)
+    run = SimpleNamespace(folder=tmp_path / "run", step=3, info=info)
+    found = strip.write_worst(tmp_path / "x_worst.png", generated, real, run)
+    with Image.open(tmp_path / "x_worst.png") as picture:
+        tiles = np.asarray(picture)
+    np.testing.assert_array_equal(tiles[:, : 3 * 12], np.concatenate(generated.images[[7, 31, 12], ..., 0], axis=1))
+    distances = np.sort(spatial.distance.cdist(generated.features["net"], real).min(1))[::-1]
+    np.testing.assert_allclose(found["distance"], distances[: strip.TILES], rtol=1e-6)
+    own = spatial.distance.squareform(spatial.distance.pdist(real)) + np.diag(np.full(60, np.inf))
+    assert found["real"] == pytest.approx({"median": np.median(own.min(1)), "highest": own.min(1).max()})
+    assert found["file"] == "x_worst.png" and found["tiles"] == strip.TILES and found["space"] == "net"
 
 
 def test_the_ceiling_has_the_mean_and_covariance_of_the_pixels():

@@ -19,7 +19,7 @@ from analysis.memorisation.duplicates import by_hash, repeats_another
 from analysis.memorisation.neighbours import AROUND, find_neighbours
 from analysis.memorisation.pairs_figure import save_pairs
 from analysis.memorisation.threshold import p_below, threshold
-from analysis.memorisation.unseen import take, unseen_images
+from analysis.memorisation.unseen import seen_images, take, unseen_images
 from data import UserError
 
 PIXELS = FeatureNetwork("pixels", "", "none", lambda images: images.reshape(len(images), -1) / 255.0)
@@ -38,6 +38,17 @@ def make_dataset(train=200, val=150, test=150):
         splits[name] = {"image": smooth(n, seed), "label": np.zeros((n, 1)), "id": np.arange(first, first + n)}
         first += n
     return SimpleNamespace(info=SimpleNamespace(sizes=sizes, name="smooth"), arrays=splits.get)
+
+
+def test_a_mirrored_copy_is_found_where_the_run_was_trained_with_flips():
+    dataset = make_dataset()
+    run = lambda flip: SimpleNamespace(config=SimpleNamespace(data=SimpleNamespace(flip=flip)))  # noqa: E731
+    copies = dataset.arrays("train")["image"][:20, :, ::-1]
+    for flip, least, most in ((False, 0.0, 0.2), (True, 1.0, 1.0)):
+        train = seen_images(run(flip), dataset)
+        result, _ = audit.audit_samples(train, copies, [PIXELS], unseen_images(dataset))
+        assert least <= result["spaces"]["pixels"]["ratio"]["samples"]["value"] <= most
+        assert result["train"] == (400 if flip else 200)
 
 
 def test_distance_and_ratio_by_brute_force():

@@ -1,0 +1,201 @@
+"""Figures and tables of the study of families: quality against time, speed and likelihood, samples and failures."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from analysis.comparison.cells import Cell, duration, number, short
+from analysis.comparison.comparable import FAMILY_NAMES
+from analysis.comparison.metric_names import BITS
+from analysis.comparison.result_files import FAMILIES, to_value
+from analysis.comparison.tables import Table
+from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line, lows
+from analysis.plots.sample_rows import COLUMNS, read_strip, rows_figure
+from analysis.plots.study_parts import SEEDS, cells, counts, seeds, what
+from analysis.plots.style import GRAY, PAGE, family_look, new_figure, set_scale, styled
+from analysis.plots.trilemma import Point, draw_likelihood, draw_speed
+
+MEASURES = {"kid": "KID ↓", "fd_infinity": "FD∞ ↓", "precision": "Precision ↑", "recall": "Recall ↑"}
+
+
+@styled
+def draw(content: dict[str, Any]) -> Drawing:
+    """A row a modality: KID against training time, and at the runs' ends against images/s and bits/dim.
+
+    Raises:
+      NothingToDraw: no run has been scored.
+    """
+    modalities = list(content["modalities"])
+    if not modalities:
+        raise NothingToDraw("no run has been scored to its end")
+    figure = new_figure(PAGE, 0.5 + 1.9 * len(modalities))
+    axes = figure.subplots(len(modalities), 3, squeeze=False, sharey="row", width_ratios=(1.3, 1, 1))
+    for row, modality in zip(axes, modalities, strict=True):
+        _time(row[0], modality, content)
+        row[0].set_ylabel(f"{modality.replace('_', ' ')}\nKID (↓ better)")
+        points = list(_points(modality, content))
+        fast = [point for point in points if point.speed]
+        if fast:
+            draw_speed(row[1], fast)
+        else:
+            row[1].set_xticks([])
+            row[1].set_xlabel("Images/s: too few images to say")
+        draw_likelihood(row[2], points)
+        for axis in row:
+            draw_band(axis, to_value(content["modalities"][modality]["floor"]))
+    for axis in axes[:-1].flat:
+        axis.set_xlabel("")
+    _legend(figure, _families(content))
+    return Drawing("families", figure, _caption(content))
+
+
+def _time(axis, modality: str, content: dict[str, Any]) -> None:
+    rows = [row for row in content["curves"] if row["modality"] == modality]
+    values = [to_value(row["kid"]) for row in rows]
+    set_scale(axis.yaxis, [value.value for value in values], lows(values))
+    for family in _families(content):
+        line = sorted((row for row in rows if row["family"] == family), key=lambda row: row["step"])
+        color, marker = family_look(family)
+        places = [row["seconds"] / 60 for row in line]
+        draw_line(axis, places, [to_value(row["kid"]) for row in line], color=color, marker=marker)
+    equal = [row["seconds"] / 60 for row in content["equal_time"] if row["modality"] == modality]
+    if equal:
+        axis.axvline(equal[0], color=GRAY, linewidth=0.6, linestyle=":")
+    axis.set_xlabel("Training time, minutes")
+
+
+def _points(modality: str, content: dict[str, Any]) -> Iterator[Point]:
+    for row in content["ends"]:
+        if row["modality"] == modality:
+            color, marker = family_look(row["family"])
+            look = {"color": color, "marker": marker}
+            yield Point(to_value(row["kid"]), row["images_per_second"], to_value(row["bits_per_dim"]), look)
+
+
+def _families(content: dict[str, Any]) -> list[str]:
+    return [family for family in FAMILIES if any(row["family"] == family for row in content["curves"])]
+
+
+def _legend(figure, families: list[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for family in families:
+        color, marker = family_look(family)
+        handles.append(Line2D([], [], color=color, marker=marker, label=FAMILY_NAMES[family]))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+
+
+def size_words(content: dict[str, Any]) -> str:
+    """What may be said of the numbers of parameters: equal only where they are so to within the study's tolerance."""
+    tolerance, words = content["config"]["tolerance"], []
+    for modality, row in content["parameters"].items():
+        numbers = ", ".join(f"{FAMILY_NAMES[family]} {short(count)}" for family, count in row["counts"].items())
+        refusal = f"NOT equal, {row['apart']:.0%} apart, where {tolerance:.0%} were allowed"
+        verdict = f"equal to within {row['apart']:.0%}" if row["equal"] else refusal
+        words.append(f"{modality}: {verdict} ({numbers})")
+    return f"Parameters of all networks of a family: {'; '.join(words)}."
+
+
+def _described(content: dict[str, Any]) -> str:
+    return "; ".join(f"{what(row)}, {counts(row)}" for row in content["modalities"].values())
+
+
+def _caption(content: dict[str, Any]) -> str:
+    kinds = {f"{FAMILY_NAMES[row['family']]} by {row['bits_kind']}": 0 for row in content["ends"] if row["bits_kind"]}
+    return (
+        f"{_described(content)}. KID, {seeds(content)}; gray: the floor. Left: against training time without "
+        "compiling; dotted: when the first family ended, where they are compared at equal time. Middle and right: at "
+        f"the runs' ends, against speed of sampling and bits/dim ({', '.join(kinds)}; the others have none). "
+        f"{size_words(content)} {SEEDS} {content['device']}."
+    )
+
+
+def tables(content: dict[str, Any]) -> list[Table]:
+    """At equal training time, at the runs' ends, and the differences between families."""
+    return [_equal(content), _ends(content), _contrasts(content)]
+
+
+def _equal(content: dict[str, Any]) -> Table:
+    rows = content["equal_time"]
+    body = [[Cell(row["modality"]), Cell(FAMILY_NAMES[row["family"]]), Cell(duration(row["seconds"])), *measured]
+            for row, measured in zip(rows, _measured(rows), strict=True)]  # fmt: skip
+    words = "Families at equal training time, between saved points: when the first of a modality and seed had ended. "
+    return Table(words + size_words(content), ["Modality", "Family", "Training", *MEASURES.values()], body, 0)
+
+
+def _measured(rows: list[dict[str, Any]]) -> list[tuple[Cell, ...]]:
+    return list(zip(*(cells([row.get(name) for row in rows]) for name in MEASURES), strict=True))
+
+
+def _ends(content: dict[str, Any]) -> Table:
+    rows = content["ends"]
+    bits, speeds = (cells([row[name] for row in rows]) for name in ("bits_per_dim", "images_per_second"))
+    body = [
+        [Cell(row["modality"]), Cell(FAMILY_NAMES[row["family"]]), Cell(f"{row['parameters']:,}"),
+         Cell(duration(row["seconds"])), *measured, bits[i], speeds[i]]
+        for i, (row, measured) in enumerate(zip(rows, _measured(rows), strict=True))
+    ]  # fmt: skip
+    header = ["Modality", "Family", "Parameters", "Training", *MEASURES.values(), f"{BITS} ↓", "Images/s ↑"]
+    return Table("Families at their own ends. " + _caption(content), header, body, 0)
+
+
+def _contrasts(content: dict[str, Any]) -> Table:
+    rows = content["contrasts"]
+    differences = cells([row["difference"] for row in rows])
+    body = []
+    for row, difference in zip(rows, differences, strict=True):
+        tests = [Cell("–" if row[name] is None else number(row[name], 4)) for name in ("p", "p_holm")]
+        pair = f"{FAMILY_NAMES[row['a']]} − {FAMILY_NAMES[row['b']]}"
+        body.append([Cell(row["modality"]), Cell(pair), difference, *tests])
+    words = "Differences of KID at equal training time, paired by seed; negative ones favour the first family."
+    return Table(words, ["Modality", "Families", "Difference", "p", "p (Holm)"], body, 0)
+
+
+@styled
+def strips(content: dict[str, Any], folder: Path) -> list[Drawing]:
+    """Of each modality the first samples of each family, and its failures, from the pictures in `folder`."""
+    found = []
+    for modality in content["modalities"]:
+        rows = [row for row in content["strips"] if row["modality"] == modality]
+        rows.sort(key=lambda row: FAMILIES.index(row["family"]))
+        found += [_samples(modality, rows, folder), _failures(modality, rows, folder)]
+    return [drawing for drawing in found if drawing]
+
+
+def _samples(modality: str, rows: list[dict[str, Any]], folder: Path) -> Drawing | None:
+    pictures, names = _read(rows, "file", folder)
+    if not pictures:
+        return None
+    words = [caption.replace("_", " ").split(", ") for caption in rows[0]["captions"][:COLUMNS]]
+    caption = (
+        f"{modality}: the first {len(pictures[0])} synthetic samples of each family at the end of its training, not "
+        "chosen, with the same labels in every row. Not for diagnosis."
+    )
+    return Drawing(f"samples_{modality}", rows_figure(pictures, names, words), caption, synthetic=True)
+
+
+def _failures(modality: str, rows: list[dict[str, Any]], folder: Path) -> Drawing | None:
+    pictures, names = _read(rows, "worst_file", folder)
+    if not pictures:
+        return None
+    worst = [row["worst"] for row in rows]
+    far = [f"{FAMILY_NAMES[row['family']]} {row['worst']['distance'][0]:.3g}" for row in rows]
+    caption = (
+        f"{modality}: failures. Of each family the {len(pictures[0])} generated images whose nearest real image is "
+        f"farthest in {worst[0]['space']} features, the farthest first ({', '.join(far)}; real images to the nearest "
+        f"other: median {worst[0]['real']['median']:.3g}, highest {worst[0]['real']['highest']:.3g}). Blurred images "
+        "are near to many and may be missed. Not for diagnosis."
+    )
+    words = [[str(i + 1)] for i in range(len(pictures[0]))]
+    return Drawing(f"failures_{modality}", rows_figure(pictures, names, words), caption, synthetic=True)
+
+
+def _read(rows: list[dict[str, Any]], name: str, folder: Path) -> tuple[list, list[str]]:
+    """(the first tiles of each row's picture, the family's names), of pictures that are there."""
+    held = [(read_strip(folder / row[name], row["image_shape"]), FAMILY_NAMES[row["family"]]) for row in rows]
+    held = [(tiles[:COLUMNS], family) for tiles, family in held if tiles is not None]
+    return [tiles for tiles, _ in held], [family for _, family in held]
+
+
+__all__ = ["draw", "strips", "tables"]

@@ -1,0 +1,34 @@
+"""What the figures and tables of several studies share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from analysis.comparison.cells import Cell, Column, make_cells
+from analysis.comparison.result_files import Value, to_value
+
+SEEDS = "Bars: 95 % intervals of a hierarchical bootstrap over seeds and images, where there are two seeds or more."
+WIDE = "Bars: 95 % intervals, the wider of that over seeds and of the seeds' own."
+
+
+def what(content: dict[str, Any]) -> str:
+    """Dataset, size and feature network."""
+    network = next(iter(content.get("features", {"": ""})))
+    return f"{content['dataset']}, {content['image_shape'][0]}x{content['image_shape'][1]}, {network}"
+
+
+def counts(content: dict[str, Any]) -> str:
+    """How many images stand beside how many."""
+    real = content["real"]
+    return f"{content['n']} generated and {real['n']} real images ({real['split']} split)"
+
+
+def seeds(content: dict[str, Any]) -> str:
+    """Of how many trainings each number is the mean."""
+    number = len({row["seed"] for row in content["rows"]})
+    return f"mean of {number} seeds" if number != 1 else "one seed"
+
+
+def cells(values: Sequence[Any]) -> list[Cell]:
+    """A column of a table, none of it bold: estimates {"value", "low", "high"}, numbers or None."""
+    rows = [Value(value) if isinstance(value, (int, float)) else to_value(value) for value in values]
+    return make_cells(Column("", rows, may_win=False))[: len(rows)]

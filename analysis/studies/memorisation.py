@@ -1,0 +1,123 @@
+"""Study 4: families x augmentations x fractions of the data x seeds, audited at several checkpoints of each run."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ml_collections
+import numpy as np
+
+from analysis.studies import commands, pairs, readings
+from analysis.studies.job import Job
+
+MEASURES = ("copies", "authentic", "membership")
+UNSEEN = ("copies_unseen", "authentic_unseen")  # the same of images that no run has learned from
+NONE = "none"  # the augmentation that the others are compared with
+
+
+class Cell(NamedTuple):
+    """One training."""
+
+    family: str
+    augmentation: str
+    fraction: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}/{self.augmentation}/fraction_{self.fraction:g}/seed_{self.seed}"
+
+
+def cells(config: ml_collections.ConfigDict) -> Iterator[Cell]:
+    for family in config.families:
+        arms = config.augmentations[family]
+        yield from itertools.starmap(Cell, itertools.product([family], arms, config.fractions, config.seeds))
+
+
+def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
+    """A training for each cell, and an evaluation with the audit at its saved points."""
+    found = []
+    for cell in cells(config):
+        points = config.points[cell.family]
+        chosen = config.augmentations[cell.family][cell.augmentation]
+        fields = [*chosen, f"data.fraction={cell.fraction}", f"seed={cell.seed}", *commands.ends(*points)]
+        train = commands.training(config, work, cell.name, cell.family, fields)
+        found += [train, commands.evaluation(config, work, train, cell.family, points, parts="memorisation")]
+    return found
+
+
+def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
+    """{"rows", "curves", "contrasts", "space", "floor", "ceiling", ...} of the evaluations that are there."""
+    rows = [row for cell in cells(config) for row in _rows(config, work, cell)]
+    return {
+        "metric": "copies",
+        "space": config.space,
+        "curves": curves(rows),
+        "contrasts": contrasts(config, rows),
+        "rows": [row.facts for row in rows],
+        **_references(config, work),
+    }
+
+
+def _rows(config, work: Path, cell: Cell) -> list[pairs.Scored]:
+    paths = [commands.result_of(work, cell.name, step) for step in config.points[cell.family]]
+    rows = [readings.scored(config, path, cell._asdict(), lambda r: audited(r, config.space)) for path in paths]
+    return [row for row in rows if row]
+
+
+def audited(result: dict[str, Any], space: str) -> dict[str, Any]:
+    """Of a result's audit: images trained on, share of copies, AuthPct, membership AUC, what stands beside them."""
+    audit = result["memorisation"]
+    near = audit["spaces"][space]
+    scores = audit["membership"]
+    score = scores.get("logit") or scores["loss"]
+    return {
+        "images": audit["train"] // (2 if audit["mirrored"] else 1),
+        "copies": readings.estimate(near["ratio"]["samples"]),
+        "copies_unseen": readings.estimate(near["ratio"]["held_out"]),
+        "authentic": readings.estimate(near["authentic"]["samples"]),
+        "authentic_unseen": readings.estimate(near["authentic"]["held_out"]),
+        "membership": readings.estimate(score["auc"]),
+        "suspected": bool(audit["suspected"]),
+    }
+
+
+def curves(rows: list[pairs.Scored]) -> list[dict[str, Any]]:
+    """Each measure at each point, mean over seeds, and in how many seeds copies were suspected."""
+    found = []
+    for facts, group in pairs.grouped(rows, "family", "augmentation", "fraction", "step"):
+        values = {name: pairs.over_seeds([row.facts[name] for row in group]) for name in (*MEASURES, *UNSEEN)}
+        found.append(facts | values | {
+            "images": round(float(np.mean([row.facts["images"] for row in group]))),
+            "seconds": float(np.mean([row.facts["seconds"] for row in group])),
+            "suspected": sum(row.facts["suspected"] for row in group),
+            "kid": pairs.mean(group),
+        })  # fmt: skip
+    return found
+
+
+def contrasts(config: ml_collections.ConfigDict, rows: list[pairs.Scored]) -> list[dict[str, Any]]:
+    """Each augmentation minus none at the runs' ends, by seed; intervals are Student's, of the seeds alone."""
+    found = []
+    ended = [row for row in rows if row.facts["step"] == config.points[row.facts["family"]][-1]]
+    for facts, group in pairs.grouped(ended, "family", "fraction"):
+        arms = {arm["augmentation"]: {row.facts["seed"]: row.facts for row in members}
+                for arm, members in pairs.grouped(group, "augmentation")}  # fmt: skip
+        for name in [name for name in config.augmentations[facts["family"]] if name in arms and name != NONE]:
+            seeds = sorted(set(arms[name]) & set(arms.get(NONE, {})))
+            if seeds:
+                found.append(facts | {"augmentation": name} | _differences(arms[name], arms[NONE], seeds))
+    return found
+
+
+def _differences(arm: dict[int, dict], none: dict[int, dict], seeds: list[int]) -> dict[str, Any]:
+    return {
+        name: pairs.over_seeds([{"value": arm[s][name]["value"] - none[s][name]["value"]} for s in seeds])
+        for name in (*MEASURES, "kid")
+    }
+
+
+def _references(config, work: Path) -> dict[str, Any]:
+    paths = (commands.result_of(work, cell.name, config.points[cell.family][-1]) for cell in cells(config))
+    return next((found for path in paths if (found := readings.references(config, path))), {})

@@ -1,0 +1,58 @@
+"""What studies take from the result files of analysis.evaluate and from finished trainings."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from analysis.studies import pairs
+
+METRICS = ("kid", "fd_infinity", "precision", "recall")
+
+
+def scored(
+    config: ml_collections.ConfigDict,
+    path: Path,
+    facts: dict[str, Any],
+    more: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> pairs.Scored | None:
+    """A result file as a row: `facts`, step, seconds of training, metrics, and what `more` takes; None if missing."""
+    if not path.exists():
+        return None
+    result = json.loads(path.read_text())
+    facts = facts | {"step": result["step"], "seconds": result["train_seconds"]} | metrics(config, result)
+    return pairs.read(facts | (more(result) if more else {}), path.with_suffix(".npz"))
+
+
+def metrics(config: ml_collections.ConfigDict, result: dict[str, Any]) -> dict[str, Any]:
+    """METRICS of the generated images in the study's first space, each {"value", "low", "high"}."""
+    rows = result["metrics"][space(config)]
+    return {name: estimate(rows[name]["generated"]) for name in METRICS if name in rows}
+
+
+def space(config: ml_collections.ConfigDict) -> str:
+    """The feature network that the study reads."""
+    return config.evaluate.features.partition(",")[0]
+
+
+def estimate(row: dict[str, Any]) -> dict[str, Any]:
+    """{"value", "low", "high"} of a number in a result file."""
+    return {key: row.get(key) for key in ("value", "low", "high")}
+
+
+def references(config: ml_collections.ConfigDict, path: Path) -> dict[str, Any]:
+    """What was measured, and floor and ceiling of KID, of a result file; {} where it is missing."""
+    if not path.exists():
+        return {}
+    result = json.loads(path.read_text())
+    row = result["metrics"][space(config)]["kid"]
+    facts = {key: result[key] for key in ("dataset", "image_shape", "data", "features", "real")}
+    return facts | {"n": config.evaluate.n, "floor": row["floor"], "ceiling": row.get("ceiling")}
+
+
+def training_seconds(run: Path) -> float | None:
+    """Of a finished training, without compiling; None where it is not finished."""
+    path = run / "summary.json"
+    return json.loads(path.read_text())["train_seconds"] if path.exists() else None

@@ -1,0 +1,74 @@
+"""Study 3: which family, at equal parameters and equal training time, on which modality?
+
+    python -m analysis.study --config configs/studies/families.py:cpu --config.modalities.nih.dir=NIH
+
+Modalities x families x seeds. Each training is scored at several of its checkpoints, so that the families of one
+modality can be read where the first of them ended; networks are about equally large, and how large is in the results.
+`--config.chosen='("phantom","folder")' --config.modalities.folder.dir=MINE` chooses other modalities. `:smoke` takes
+minutes and says nothing; `:cpu` is at 32x32, `:gpu` at 64x64.
+"""
+
+from configs.studies.base import FAMILIES, Config, get_source, get_study
+from configs.studies.base import finish as finish_study
+
+MODALITIES = ("phantom", "phantom_mri", "phantom_us", "nih", "brain_mri", "folder")
+
+
+def get_config(arg: str | None = None) -> Config:
+    """The study at the size named in `arg`."""
+    config = get_study("families")
+    config.families = FAMILIES
+    config.modalities = Config({name: get_source(name) for name in MODALITIES})  # that may be chosen, by name
+    config.chosen = ("phantom", "phantom_mri", "phantom_us")  # those that are modelled
+    config.points = Config({family: (500, 1000, 2000) for family in FAMILIES})  # steps at which a run is scored
+    config.likelihood_n = 100  # real images whose likelihood is computed, of each run at its end
+    config.tolerance = 0.1  # share by which numbers of parameters may differ and still be called equal
+    return finish_study(config, arg, {"smoke": smoke, "cpu": cpu, "gpu": gpu}, ())
+
+
+def smoke(config: Config) -> None:
+    """The whole path; results worth nothing."""
+    config.families, config.seeds, config.chosen = ("gan", "vae"), (0,), ("phantom",)
+    config.points.gan, config.points.vae = (2, 4), (2, 4)
+    config.fields = (
+        "data.image_size=16", "data.num_images=300", "train.batch_size=8", "eval.every=", "eval.final_images=0",
+        "eval.preview_every=",
+    )  # fmt: skip
+    config.family_fields.gan = ("model.generator_channels=(16,)", "model.discriminator_channels=(16,)")
+    config.family_fields.vae = (
+        "model.channels=(24,24)", "model.groups=(1,1)", "model.latents=(4,2)", "model.embedding=16",
+    )  # fmt: skip
+    config.likelihood_n, config.evaluate.n, config.evaluate.features = 2, 72, "pixels"
+    config.expected = "4 minutes on 2 CPU cores"
+
+
+def cpu(config: Config) -> None:
+    """Phantom and NIH chest X-rays and brain MRI at 32x32; give --config.modalities.nih.dir and .brain_mri.dir."""
+    config.chosen = ("phantom", "nih", "brain_mri", "phantom_us")
+    config.fields = (
+        "data.image_size=32", "data.num_images=4000", "train.batch_size=16", "eval.every=", "eval.preview_every=",
+        "eval.final_images=16",
+    )  # fmt: skip
+    widths(config, "(160,128)", "(136,96)", "(2,2)", "(16,16)")
+    config.family_fields.ddpm = config.family_fields.flow = ("model.unet.patch=4", "model.unet.channels=48")
+    config.points = Config(
+        {"gan": (400, 800, 1600), "vae": (1000, 2000, 4000), "ddpm": (500, 1000, 2000), "flow": (500, 1000, 2000)}
+    )
+    config.evaluate.n = 400
+    config.expected = "DDPM and flow 2 hours on 2 CPU cores, from a few training steps; GAN and VAE not measured"
+
+
+def gpu(config: Config) -> None:
+    """At 64x64 with the U-Net's own widths; give the folders of the real modalities."""
+    config.chosen = MODALITIES[:-1]
+    config.points = Config({family: (2500, 5000, 10_000, 20_000) for family in FAMILIES})
+    config.fields = ("data.image_size=64", "train.batch_size=128", "eval.every=2500 steps", "eval.preview_every=")
+    widths(config, "(352,224,96)", "(256,192,96)", "(2,4,0)", "(16,16,0)")
+    config.evaluate.n = 5000
+    config.expected = "not measured yet; --dry-run estimates it on the device at hand"
+
+
+def widths(config: Config, gan: str, vae: str, groups: str, latents: str) -> None:
+    """Of GAN and VAE, so that they have about as many parameters as the U-Net of DDPM and flow."""
+    config.family_fields.gan = (f"model.generator_channels={gan}", f"model.discriminator_channels={gan}")
+    config.family_fields.vae = (f"model.channels={vae}", f"model.groups={groups}", f"model.latents={latents}")

@@ -1,0 +1,82 @@
+"""Every study at every size: its trainings have configs that are understood and networks that can be built."""
+
+import contextlib
+import importlib
+import sys
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from analysis.studies.registry import STUDIES
+from data import Info
+from data.label_means import label_means
+from tests.train.helpers import ROOT
+from train import build
+from train.__main__ import _define_flags
+from train.cli import parse_config
+
+SIZES = [(study, size) for study in STUDIES for size in ("smoke", "cpu", "gpu")]
+
+
+def jobs_of(study, size):
+    config = importlib.import_module(f"configs.studies.{study}").get_config(size)
+    return config, STUDIES[study].jobs(config, Path("work"))
+
+
+def parsed(job):
+    argv = [word for word in job.argv if not word.startswith("--config.init.")]
+    with contextlib.chdir(ROOT), mock.patch.object(sys, "argv", argv):
+        return parse_config(argv, _define_flags)[0]
+
+
+def kinds(jobs):
+    """A training of each kind: jobs that differ in more than the seed and the share of the data."""
+    alike = ("--config.seed=", "--config.data.fraction=", "--config.data.dir=", "--config.init.source=")
+    found = {tuple(word for word in job.argv[:-1] if not word.startswith(alike)): job
+             for job in jobs if job.argv[0] == "train"}  # fmt: skip
+    return list(found.values())
+
+
+def info_of(config):
+    """What a dataset of two classes with a mask would be at this size."""
+    size, channels = config.data.image_size, config.data.channels
+    return Info(
+        name="made_up", image_shape=(size, size, channels), bits=8, classes=("a", "b"), exclusive=False, attributes=(),
+        mask_channels=("mask",), raters=1, factors=(), sizes={"train": 100, "val": 10, "test": 10}, patients=None,
+        mean=(0.0,) * channels, std=(0.5,) * channels, licence="", citation="", fingerprint="", skipped=0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("study", "size"), SIZES)
+def test_trainings_can_be_built(study, size):
+    _, jobs = jobs_of(study, size)
+    trainings = kinds(jobs)
+    assert trainings
+    for job in trainings:
+        config = parsed(job)
+        info = info_of(config)
+        images = np.zeros((4, *info.image_shape), np.uint8)
+        build.build_family(config, info, label_means(images, np.zeros((4, 2), np.float32)))
+        assert build.make_plan(config, 100).total == job.size, job.name
+
+
+@pytest.mark.parametrize(("study", "size"), SIZES)
+def test_jobs_have_names_of_their_own_and_needs_that_are_there(study, size):
+    config, jobs = jobs_of(study, size)
+    names = [job.name for job in jobs]
+    assert len(set(names)) == len(names) and {need for job in jobs for need in job.needs} <= set(names)
+    outputs = [path for job in jobs for path in job.outputs]
+    assert len(set(outputs)) == len(outputs) and all(job.size > 0 for job in jobs)
+    assert config.expected and config.is_locked
+
+
+def test_a_dataset_may_be_named_beside_the_size():
+    module = importlib.import_module("configs.studies.memorisation")
+    config = module.get_config("cpu,phantom_us")
+    assert (config.data.preset, config.name) == ("phantom_us", "cpu_phantom_us")
+    with pytest.raises(ValueError, match="one dataset may be named, of phantom"):
+        module.get_config("cpu,nothing")
+    with pytest.raises(ValueError, match="nothing may be named"):
+        importlib.import_module("configs.studies.families").get_config("cpu,phantom")
