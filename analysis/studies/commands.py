@@ -8,6 +8,7 @@ from typing import Any
 import ml_collections
 
 from analysis.studies.job import Job
+from data import UserError
 
 
 def training(
@@ -42,6 +43,14 @@ def training(
 def last(fields: Iterable[str], name: str) -> str:
     """The value that a field has in the end."""
     return [field.partition("=")[2] for field in fields if field.partition("=")[0] == name][-1]
+
+
+def check_known(field: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raises UserError where a field of a study's config names what the study has not."""
+    known = list(known)
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise UserError(f"config.{field} names {', '.join(strange)}; choose from {', '.join(known)}")
 
 
 def ends(*steps: int) -> list[str]:

@@ -34,6 +34,8 @@ def cells(config: ml_collections.ConfigDict) -> Iterator[Cell]:
 
 def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
     """A training for each cell, an evaluation at its saved points, and one of its end with likelihood."""
+    commands.check_known("chosen", config.chosen, config.modalities)
+    commands.check_known("families", config.families, config.points)
     found = []
     for cell in cells(config):
         points = config.points[cell.family]

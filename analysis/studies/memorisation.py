@@ -37,6 +37,7 @@ def cells(config: ml_collections.ConfigDict) -> Iterator[Cell]:
 
 def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
     """A training for each cell, and an evaluation with the audit at its saved points."""
+    commands.check_known("families", config.families, config.points)
     found = []
     for cell in cells(config):
         points = config.points[cell.family]

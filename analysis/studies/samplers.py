@@ -24,6 +24,7 @@ def evaluations(family: str, sampler: str, steps: int, guidance: float = 1.0) ->
 
 def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
     """A training for each family and seed, an evaluation for each of its samplers, and one over guidance."""
+    commands.check_known("families", config.families, config.samplers)
     found = []
     for family, seed in itertools.product(config.families, config.seeds):
         fields = [f"seed={seed}", *commands.ends(config.steps)]

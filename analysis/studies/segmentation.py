@@ -71,6 +71,8 @@ def readings_of(config: ml_collections.ConfigDict, cell: Cell) -> list[Reading]:
 
 def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
     """The pretraining, if an arm begins from it, the trainings, and a scoring for each reading."""
+    commands.check_known("grid_arms", config.grid_arms, config.arms)
+    commands.check_known("baseline", [config.baseline], config.arms)
     source = _pretraining(config, work) if any(arm.source for arm in config.arms.values()) else None
     found = [source] if source else []
     for cell in cells(config):

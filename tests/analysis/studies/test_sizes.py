@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.studies.registry import STUDIES
-from data import Info
+from data import Info, UserError
 from data.label_means import label_means
 from tests.train.helpers import ROOT
 from train import build
@@ -70,6 +70,17 @@ def test_jobs_have_names_of_their_own_and_needs_that_are_there(study, size):
     outputs = [path for job in jobs for path in job.outputs]
     assert len(set(outputs)) == len(outputs) and all(job.size > 0 for job in jobs)
     assert config.expected and config.is_locked
+
+
+@pytest.mark.parametrize(("study", "field", "value", "known"), [
+    ("samplers", "families", ("gan",), "ddpm, flow"), ("families", "chosen", ("phantom", "ct"), "phantom, phantom_mri"),
+    ("memorisation", "families", ("ddpm",), "flow, gan"), ("segmentation", "baseline", "none", "flow, "),
+])  # fmt: skip
+def test_a_name_that_a_study_has_not_is_told(study, field, value, known):
+    config = importlib.import_module(f"configs.studies.{study}").get_config("cpu")
+    config[field] = value
+    with pytest.raises(UserError, match=f"config.{field} names .*; choose from .*{known}"):
+        STUDIES[study].jobs(config, Path("work"))
 
 
 def test_a_dataset_may_be_named_beside_the_size():
