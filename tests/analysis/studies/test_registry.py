@@ -26,5 +26,5 @@ def test_studies_have_three_sizes_whose_jobs_can_be_told(study, size, tmp_path):
     assert len(names) == len(jobs) and all(set(job.needs) <= names for job in jobs)
     with pytest.raises(ValueError, match="needs one size"):
         importlib.import_module(f"configs.studies.{study}").get_config("")
-    with pytest.raises(ValueError, match="one dataset may be named"):
+    with pytest.raises(ValueError, match="beside the size"):
         importlib.import_module(f"configs.studies.{study}").get_config(f"{size},nowhere")
