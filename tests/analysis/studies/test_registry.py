@@ -17,13 +17,9 @@ def test_every_study_is_run_and_drawn():
 
 @pytest.mark.parametrize("size", ["smoke", "cpu", "gpu"])
 @pytest.mark.parametrize("study", NAMES)
-def test_studies_have_three_sizes_whose_jobs_can_be_told(study, size, tmp_path):
-    """Every command is of a config that is there, and every need is a job."""
+def test_studies_have_three_sizes(study, size):
     config = importlib.import_module(f"configs.studies.{study}").get_config(size)
-    assert config.name == size and config.expected
-    jobs = STUDIES[config.study].jobs(config, tmp_path)
-    names = {job.name for job in jobs}
-    assert len(names) == len(jobs) and all(set(job.needs) <= names for job in jobs)
+    assert config.name == size and config.study == study
     with pytest.raises(ValueError, match="needs one size"):
         importlib.import_module(f"configs.studies.{study}").get_config("")
     with pytest.raises(ValueError, match="beside the size"):

@@ -11,6 +11,7 @@ import pytest
 
 from analysis.studies.registry import STUDIES
 from data import Info, UserError
+from data.covariance import pixel_covariance
 from data.label_means import label_means
 from tests.train.helpers import ROOT
 from train import build
@@ -57,8 +58,9 @@ def test_trainings_can_be_built(study, size):
     for job in trainings:
         config = parsed(job)
         info = info_of(config)
-        images = np.zeros((4, *info.image_shape), np.uint8)
-        build.build_family(config, info, label_means(images, np.zeros((4, 2), np.float32)))
+        images, labels = np.zeros((4, *info.image_shape), np.uint8), np.zeros((4, 2), np.float32)
+        means = label_means(images, labels)
+        build.build_family(config, info, means, None, pixel_covariance(images, labels, means, 1))
         assert build.make_plan(config, 100).total == job.size, job.name
 
 
