@@ -210,7 +210,7 @@ def _open(args):
     config = load_config(args.config)
     mesh = sharding.make_mesh(config.mesh.fsdp)
     info = invented_info(config)
-    family = build.build_family(config, info, _no_means(info))
+    family = build.build_family(config, info, _no_means(info), None, _invented_covariance(config, info))
     step = build.jit_train_step(family, info, mesh, build.root_key(0, "train"))
     return family, info, mesh, config, step, build.init_state(family, info, mesh, 0)
 
@@ -220,6 +220,16 @@ def _no_means(info):
 
     k = len(info.labels)
     return LabelMeans(np.zeros((k + 1, *info.image_shape), np.float32), np.zeros(k, np.float32), 0.5)
+
+
+def _invented_covariance(config, info):
+    from data.covariance import PixelCovariance
+    from train.build import covariance_rank
+
+    size = int(np.prod(info.image_shape))
+    rank = min(covariance_rank(config), size)
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((size, rank)))[0].T.astype(np.float32)
+    return PixelCovariance(basis, np.ones(rank, np.float32), 0.1) if rank else None
 
 
 def invented_info(config):

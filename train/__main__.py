@@ -27,8 +27,7 @@ def main() -> int:
     dataset = load(DataOptions(**config.data.to_dict()))
     # A run goes on with the means and the covariance that it began with, to the bit.
     means = rundir.read_label_means(folder, dataset.info) or dataset.label_means()
-    rank, covariance = build.covariance_rank(config), rundir.read_covariance(folder, dataset.info)
-    covariance = covariance or (dataset.covariance(rank) if rank else None)
+    covariance = rundir.read_covariance(folder, dataset.info) or build.covariance_of(config, dataset)
     start = begin.prepare(config, folder, dataset.info, means, covariance)
     family = build.build_family(config, dataset.info, means, start, covariance)
     begin.tell(start)

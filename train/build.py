@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from data import Info, UserError
 from data.covariance import PixelCovariance
+from data.dataset import Dataset
 from data.label_means import LabelMeans
 from data.ranges import to_float
 from models import family as families
@@ -116,6 +117,12 @@ def covariance_rank(config: ml_collections.ConfigDict) -> int:
     """Directions of the pixels' covariance that the model asks for; 0: none."""
     model = config.model.to_dict()
     return model["prior_rank"] if chosen_prior(model) == "gaussian" else 0
+
+
+def covariance_of(config: ml_collections.ConfigDict, dataset: Dataset) -> PixelCovariance | None:
+    """The covariance of the training split's pixels; None where the model asks for none."""
+    rank = covariance_rank(config)
+    return dataset.covariance(rank) if rank else None
 
 
 def compute_dtype(precision: str):

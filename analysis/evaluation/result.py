@@ -1,6 +1,7 @@
 """The content of a generator's result file."""
 
 import functools
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +64,12 @@ def measured_against(ground: Ground, generated: ImageSet) -> dict[str, Any]:
     """What holds of any set of images: the networks, the real images' number, and every metric in every space."""
     spaces = (*ground.networks, "images")
     return {
-        "real": {"split": ground.settings.split, "n": len(ground.real), "floor_n": len(ground.reference.floor[0])},
+        "real": {
+            "split": ground.settings.split,
+            "n": len(ground.real),
+            "floor_n": len(ground.reference.floor[0]),
+            "sha256": hashlib.sha256(np.ascontiguousarray(ground.real.images)).hexdigest(),
+        },
         "features": {name: network.describe() for name, network in ground.networks.items()},
         "metrics": {space: ground.reference.rows(generated, space) for space in spaces},
     }

@@ -170,6 +170,17 @@ def test_numbers_that_are_not_comparable_are_refused_in_one_sentence(tmp_path, c
     assert "gan_cxr.json" in str(caught.value) and "flow_cxr.json" in str(caught.value)
 
 
+def test_the_same_images_are_known_on_any_machine(tmp_path):
+    """A fingerprint holds the times of files, which another copy of a dataset has not; the images' checksum decides."""
+    for name, fingerprint, images in (("gan", "1" * 12, "a"), ("flow", "2" * 12, "a"), ("vae", "1" * 12, "b")):
+        content = result(name, data=fingerprint)
+        content["real"]["sha256"] = images
+        write(tmp_path, f"{name}_cxr", content)
+    assert len(group(read_results([tmp_path / "gan_cxr.json", tmp_path / "flow_cxr.json"])[0])) == 1
+    with pytest.raises(UserError, match="checksum of the real images is a in one and b in the other"):
+        group(read_results([tmp_path])[0])
+
+
 def test_kid_of_another_n_than_the_rest_is_accepted(tmp_path):
     other = result("flow")
     other["metrics"][SPACE]["kid"]["generated"]["n"] = [900, 1000]

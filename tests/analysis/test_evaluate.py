@@ -36,11 +36,13 @@ def test_families_are_scored_alike(runs, tmp_path, capsys):
         for kind in ("generated", "floor", "ceiling"):
             assert kid[kind]["low"] < kid[kind]["value"] < kid[kind]["high"] and kid[kind]["n"] == [12, 12]
         assert result["features"]["pixels"]["name"] == "pixels" and result["parameters"] > 1000
-        assert result["real"] == {"split": "test", "n": 12, "floor_n": 12} and result["train_seconds"] > 0
+        assert result["real"] | {"sha256": ""} == {"split": "test", "n": 12, "floor_n": 12, "sha256": ""}
+        assert len(result["real"]["sha256"]) == 64 and result["train_seconds"] > 0
         assert set(result["label_fidelity"]) == set(analysis.load(runs / name).info.classes)
         strip = Image.open(next(tmp_path.glob(f"*/{name}.png")))
         assert strip.size == (12 * 16, 16) and strip.text["Synthetic"] == "true"
     a, b = results["gan"], results["vae"]
+    assert a["real"] == b["real"]
     assert a["metrics"]["images"]["spectrum"]["floor"] == b["metrics"]["images"]["spectrum"]["floor"]
     assert a["grid"]["captions"] == b["grid"]["captions"] and len(a["grid"]["captions"]) == 12
     assert a["likelihood"] is None and b["likelihood"]["kind"] == "IWAE, k = 100"

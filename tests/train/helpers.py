@@ -100,13 +100,14 @@ def write_run(workdir, *options, cache, **kwargs) -> Path:
     from train.checkpoint import Checkpointer
 
     config, dataset = opened(workdir, *options, cache=cache, **kwargs)
-    family = build.build_family(config, dataset.info, dataset.label_means())
+    covariance = build.covariance_of(config, dataset)
+    family = build.build_family(config, dataset.info, dataset.label_means(), None, covariance)
     state = build.init_state(family, dataset.info, sharding.make_mesh(1), config.seed)
     rng = np.random.default_rng(0)
     drawn = lambda tree: jax.tree.map(lambda a: 0.1 * rng.normal(size=a.shape).astype(np.float32), tree)  # noqa: E731
     state = state.replace(step=state.step + 3, params=drawn(state.params), ema=drawn(state.ema))
     rundir.open_run(workdir, rundir.to_plain(config))
-    rundir.record_provenance(workdir, dataset)
+    rundir.record_provenance(workdir, dataset, None, covariance)
     checkpointer = Checkpointer(workdir / "checkpoints")
     checkpointer.save(state, {})
     checkpointer.close()

@@ -35,9 +35,9 @@ def source(tmp_path_factory, cache):
 def started(folder, cache, *options):
     """(start, fresh state, state begun) of a run with these options."""
     config, dataset = opened(folder, *options, cache=cache)
-    mesh, means = sharding.make_mesh(1), dataset.label_means()
-    start = begin.prepare(config, folder, dataset.info, means)
-    family = build.build_family(config, dataset.info, means, start)
+    mesh, means, covariance = sharding.make_mesh(1), dataset.label_means(), build.covariance_of(config, dataset)
+    start = begin.prepare(config, folder, dataset.info, means, covariance)
+    family = build.build_family(config, dataset.info, means, start, covariance)
     fresh = build.init_state(family, dataset.info, mesh, config.seed)
     return start, fresh, start.begin(fresh)
 
@@ -83,7 +83,7 @@ def test_the_report_lists_every_tensor_and_is_read_back(source, tmp_path, cache,
     said = capsys.readouterr().err
     assert f"{sizes['pretrained']:,} trained" in said and "loaded" in said
     config, dataset = opened(tmp_path, *given, cache=cache)
-    build.build_family(config, dataset.info, dataset.label_means(), again)
+    build.build_family(config, dataset.info, dataset.label_means(), again, build.covariance_of(config, dataset))
 
 
 def test_a_checkpoint_without_its_run_names_no_classes(source, tmp_path, cache):
