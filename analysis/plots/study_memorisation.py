@@ -34,6 +34,7 @@ def draw(content: dict[str, Any]) -> Drawing:
             _lines(axis, here, name, content)
             _beside(axis, here, name)
             axis.set(title=f"{FAMILY_NAMES[family]}: {words}", ylim=(-0.03, 1.03))
+            axis.set_xticks(sorted({curve["step"] for curve in here}))
     for axis in axes[-1]:
         axis.set_xlabel("Optimiser steps")
     _legend(figure, content)

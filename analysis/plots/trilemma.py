@@ -72,6 +72,17 @@ def draw_speed(axis, points: Sequence[Point]) -> None:
         axis.errorbar(speed, quality.value, yerr=reach(quality), linestyle="none", **look)
     axis.set(xscale="log", xlabel="Images/s (better →)")
     axis.margins(0.15)
+    _speed_ticks(axis.xaxis, [point.speed for point in points])
+
+
+def _speed_ticks(axis, speeds: Sequence[float]) -> None:
+    """Powers of ten alone have names, or 1, 2 and 5 of each where the speeds are near each other."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_minor_formatter(NullFormatter())
+    if max(speeds) < 30 * min(speeds):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter("{x:g}")
 
 
 def draw_likelihood(axis, points: Sequence[Point]) -> None:
