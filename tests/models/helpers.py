@@ -25,7 +25,7 @@ CONFIGS = {"ddpm": ddpm_cxr, "flow": flow_cxr}
 
 def model_options(config=ddpm_cxr, **changes):
     """`config.model` as a plain dict, the network shrunk; changes of the U-Net are written unet__field."""
-    options = config.get_model().to_dict()
+    options = config.get_model().to_dict() | {"prior": "isotropic"}  # there are no images to have a covariance
     options["unet"] |= {
         "channels": 16,
         "multipliers": (1,),
