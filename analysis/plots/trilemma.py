@@ -72,7 +72,10 @@ def draw_speed(axis, points: Sequence[Point]) -> None:
         axis.errorbar(speed, quality.value, yerr=reach(quality), linestyle="none", **look)
     axis.set(xscale="log", xlabel="Images/s (better →)")
     axis.margins(0.15)
-    _speed_ticks(axis.xaxis, [point.speed for point in points])
+    speeds = [point.speed for point in points]
+    if max(speeds) < 4 * min(speeds):  # near each other, and to be seen as near
+        axis.set_xlim(min(speeds) / 2.5, max(speeds) * 2.5)
+    _speed_ticks(axis.xaxis, speeds)
 
 
 def _speed_ticks(axis, speeds: Sequence[float]) -> None:
