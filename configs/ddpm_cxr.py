@@ -65,7 +65,7 @@ def get_sample() -> Config:
     sample = Config()
     sample.sampler = "dpmpp"  # ddpm, ddim, dpmpp, euler, heun, em
     sample.steps = 20  # network evaluations (twice as many with guidance, and with heun)
-    sample.guidance = 4.0  # s in u + s (c - u): 1 is off; more shows findings clearer, at the cost of variety
+    sample.guidance = 3.0  # s in u + s (c - u): 1 is off; more shows findings clearer, at the cost of variety
     sample.guidance_low = 0.0  # noise levels sigma / alpha between which guidance applies
     sample.guidance_high = float("inf")
     sample.spacing = "auto"  # time grid: auto, uniform, karras, logsnr

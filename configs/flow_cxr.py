@@ -51,7 +51,7 @@ def get_sample() -> Config:
     sample = Config()
     sample.sampler = "midpoint"  # euler, midpoint, heun, rk4, adaptive
     sample.steps = 10  # steps of the solver: 1, 2, 2, 4 evaluations each (twice as many with guidance)
-    sample.guidance = 4.0  # s in u + s (c - u): 1 is off; more shows findings clearer, at the cost of variety
+    sample.guidance = 3.0  # s in u + s (c - u): 1 is off; more shows findings clearer, at the cost of variety
     sample.guidance_low = 0.0  # times between which guidance applies; 0 is noise
     sample.guidance_high = 1.0
     sample.tolerance = 1e-4  # of the adaptive solver, relative and absolute
