@@ -30,10 +30,11 @@ class Outcome:
 
 def start(job: Job, log: IO[str], cores: frozenset[int] | None) -> subprocess.Popen:
     """The job as a process of its own, so that a crash or a lack of memory stops no other."""
-    pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
-    return subprocess.Popen(
-        [sys.executable, "-m", *job.argv], stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=pin
-    )
+    process = subprocess.Popen([sys.executable, "-m", *job.argv], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    if cores:  # from here, as a function run in the child could not be forked safely; its threads come later
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(process.pid, cores)
+    return process
 
 
 def run(jobs: Sequence[Job], work: Path, workers: int, launch: Launch) -> dict[str, Outcome]:

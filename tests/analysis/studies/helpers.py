@@ -27,7 +27,8 @@ class Ended:
 def launch_here(job, log, cores):
     """A job's command in this process; its output goes to its log."""
     module, *arguments = job.argv
-    name = f"{module}.__main__" if module == "train" else module
+    package = (ROOT / module.replace(".", "/") / "__main__.py").exists()
+    name = f"{module}.__main__" if package else module
     if module == "train":
         arguments.append("--config.compilation_cache=")
     with (
