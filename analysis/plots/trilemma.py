@@ -26,7 +26,7 @@ def draw(results: Sequence[Result], space: str) -> Drawing:
     """Quality beside speed, and beside likelihood where a family without one is drawn at "none".
 
     Raises:
-      NothingToDraw: fewer than two results with a speed and one quality, or speeds of several devices.
+      NothingToDraw: fewer than two results with a speed and one quality, speeds of several devices, or no likelihood.
     """
     without = [result for result in results if not result.sampling.get("images_per_second")]
     results = [result for result in results if result not in without]
@@ -34,6 +34,8 @@ def draw(results: Sequence[Result], space: str) -> Drawing:
         raise NothingToDraw("fewer than two runs have images_per_second")
     if len({result.device for result in results}) > 1:
         raise NothingToDraw("the runs were sampled on several devices, whose speeds are not comparable")
+    if not any(result.bits_per_dim for result in results):
+        raise NothingToDraw("no run has a likelihood")
     name = quality(results, space, QUALITY)
     figure = new_figure(COLUMN, 2.35)
     speed, bits = figure.subplots(1, 2, sharey=True)

@@ -115,6 +115,14 @@ def test_trilemma_is_of_one_device(tmp_path):
         trilemma.draw(read_results([tmp_path / "gan_cxr.json"])[0], SPACE)
 
 
+def test_trilemma_needs_a_likelihood(tmp_path):
+    """Sweeps leave it out: "none" would say that the family has none."""
+    for name in ("ddpm", "flow"):
+        write(tmp_path, f"{name}_cxr", result(name, likelihood=None))
+    with pytest.raises(NothingToDraw, match="no run has a likelihood"):
+        trilemma.draw(read_results([tmp_path])[0], SPACE)
+
+
 def test_sweeps_differ_in_their_fields_only(tmp_path):
     write(tmp_path, "flow_cxr", result("flow"))
     write(tmp_path, "a", sampled("flow", 0.05, steps=4))
