@@ -113,6 +113,7 @@ def test_a_run_keeps_its_readers_and_brings_them(tmp_path):
     (other / "domain_findings_abc_1.npz").write_bytes(b"its own")
     store.share("abc", other, run / "domain")
     assert (other / "domain_findings_abc_1.npz").read_bytes() == b"its own"
+    assert (run / "domain" / "domain_findings_abc_1.npz").read_bytes() == b"first"
 
 
 def test_what_cannot_be_read_is_said(tmp_path):
