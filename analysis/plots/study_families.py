@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from analysis.comparison.cells import Cell, duration, number, short
+from analysis.comparison.cells import Cell, duration, short
 from analysis.comparison.comparable import FAMILY_NAMES
 from analysis.comparison.metric_names import BITS
 from analysis.comparison.result_files import FAMILIES, to_value
 from analysis.comparison.tables import Table
 from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line, lows
 from analysis.plots.sample_rows import COLUMNS, read_strip, rows_figure
-from analysis.plots.study_parts import SEEDS, cells, counts, seeds, what
+from analysis.plots.study_parts import SEEDS, cells, counts, differences, seeds, what
 from analysis.plots.style import GRAY, PAGE, family_look, new_figure, set_scale, styled
 from analysis.plots.trilemma import Point, draw_likelihood, draw_speed
 
@@ -142,12 +142,10 @@ def _ends(content: dict[str, Any]) -> Table:
 
 def _contrasts(content: dict[str, Any]) -> Table:
     rows = content["contrasts"]
-    differences = cells([row["difference"] for row in rows])
-    body = []
-    for row, difference in zip(rows, differences, strict=True):
-        tests = [Cell("–" if row[name] is None else number(row[name], 4)) for name in ("p", "p_holm")]
-        pair = f"{FAMILY_NAMES[row['a']]} − {FAMILY_NAMES[row['b']]}"
-        body.append([Cell(row["modality"]), Cell(pair), difference, *tests])
+    body = [
+        [Cell(row["modality"]), Cell(f"{FAMILY_NAMES[row['a']]} − {FAMILY_NAMES[row['b']]}"), *tested]
+        for row, tested in zip(rows, differences(rows), strict=True)
+    ]
     words = "Differences of KID at equal training time, paired by seed; negative ones favour the first family."
     return Table(words, ["Modality", "Families", "Difference", "p", "p (Holm)"], body, 0)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from analysis.comparison.cells import Cell, Column, make_cells
+from analysis.comparison.cells import Cell, Column, make_cells, number
 from analysis.comparison.result_files import Value, to_value
 
 SEEDS = "Bars: 95 % intervals of a hierarchical bootstrap over seeds and images, where there are two seeds or more."
@@ -32,3 +32,9 @@ def cells(values: Sequence[Any]) -> list[Cell]:
     """A column of a table, none of it bold: estimates {"value", "low", "high"}, numbers or None."""
     rows = [Value(value) if isinstance(value, (int, float)) else to_value(value) for value in values]
     return make_cells(Column("", rows, may_win=False))[: len(rows)]
+
+
+def differences(rows: Sequence[dict[str, Any]]) -> list[list[Cell]]:
+    """Of each contrast its difference, its p-value and that corrected by Holm's procedure."""
+    tests = [[Cell("–" if row[name] is None else number(row[name], 4)) for name in ("p", "p_holm")] for row in rows]
+    return [[cell, *test] for cell, test in zip(cells([row["difference"] for row in rows]), tests, strict=True)]

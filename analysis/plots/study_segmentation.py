@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from analysis.comparison.cells import Cell, duration, number
+from analysis.comparison.cells import Cell, duration
 from analysis.comparison.result_files import to_value
 from analysis.comparison.tables import Table
 from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line
-from analysis.plots.study_parts import SEEDS, cells, seeds
+from analysis.plots.study_parts import SEEDS, cells, differences, seeds
 from analysis.plots.style import BLACK, BLUE, GREEN, ORANGE, PAGE, PURPLE, SKY, VERMILION, new_figure, styled
 
 COLORS = {
@@ -139,12 +139,10 @@ def _arms(content: dict[str, Any]) -> Table:
 
 def _contrasts(content: dict[str, Any]) -> Table:
     rows = content["contrasts"]
-    differences = cells([row["difference"] for row in rows])
-    body = []
-    for row, difference in zip(rows, differences, strict=True):
-        tests = [Cell("–" if row[name] is None else number(row[name], 4)) for name in ("p", "p_holm")]
-        pair = f"{words(row['arm'])} − {words(row['against'])}"
-        body.append([Cell(pair), Cell(f"{row['fraction']:.0%}"), difference, *tests])
+    body = [
+        [Cell(f"{words(row['arm'])} − {words(row['against'])}"), Cell(f"{row['fraction']:.0%}"), *tested]
+        for row, tested in zip(rows, differences(rows), strict=True)
+    ]
     caption = "Differences of Dice, paired by seed; positive ones favour the first."
     return Table(caption, ["Segmenters", "Data", "Difference", "p", "p (Holm)"], body, 0)
 

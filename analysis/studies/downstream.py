@@ -1,4 +1,4 @@
-"""Study 3: classifiers on real, synthetic, mixed and repeated images, tested on held-out real ones."""
+"""Classifiers on real, synthetic, mixed and repeated images, tested on held-out real ones."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Study 3: families x modalities x seeds, at their ends and at equal training time."""
+"""Families x modalities x seeds, at their ends and at equal training time."""
 
 import itertools
 import json

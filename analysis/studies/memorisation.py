@@ -1,4 +1,4 @@
-"""Study 4: families x augmentations x fractions of the data x seeds, audited at several checkpoints of each run."""
+"""Families x augmentations x fractions of the data x seeds, audited at several checkpoints of each run."""
 
 import itertools
 from collections.abc import Iterator

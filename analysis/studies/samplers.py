@@ -1,4 +1,4 @@
-"""Study 2: quality against network evaluations, sampler by sampler, and against guidance."""
+"""Quality against network evaluations, sampler by sampler, and against guidance."""
 
 import itertools
 import json

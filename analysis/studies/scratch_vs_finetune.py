@@ -1,4 +1,4 @@
-"""Study 1: families x beginnings x fractions of the data x seeds, read at several checkpoints of each training."""
+"""Families x beginnings x fractions of the data x seeds, read at several checkpoints of each training."""
 
 import itertools
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Study 5: segmenters x beginnings x fractions of the data x seeds, and of the flows steps x masks x sampler."""
+"""Segmenters x beginnings x fractions of the data x seeds, and of the flows steps x masks x sampler."""
 
 import itertools
 import json

@@ -34,6 +34,14 @@ def get_source(preset: str) -> Config:
     return Config({"preset": preset, "dir": ""})
 
 
+def tiny(num_images: int) -> tuple[str, ...]:
+    """Fields of the trainings of a `:smoke`, of so many drawn images; nothing is scored or drawn along the way."""
+    return (
+        "data.image_size=16", f"data.num_images={num_images}", "train.batch_size=8", "eval.every=",
+        "eval.final_images=0", "eval.preview_every=",
+    )  # fmt: skip
+
+
 def finish(
     config: Config, arg: str | None, sizes: dict[str, Callable[[Config], None]], known: Sequence[str] = datasets.PRESETS
 ) -> Config:

@@ -1,4 +1,4 @@
-"""Study 3: do synthetic images help a classifier that is tested on real patients?
+"""Do synthetic images help a classifier that is tested on real patients?
 
     python -m analysis.study --config configs/studies/downstream.py:cpu --config.data.dir=BRAIN_MRI
     python -m analysis.study --config configs/studies/downstream.py:cpu,nih --config.data.dir=NIH
@@ -8,7 +8,7 @@ several ratios, and from as many real ones repeated, the control; all are tested
 dataset a run: `:cpu` is brain MRI, and a dataset named beside the size takes its place.
 """
 
-from configs.studies.base import Config, get_study
+from configs.studies.base import Config, get_study, tiny
 from configs.studies.base import finish as finish_study
 
 
@@ -29,10 +29,7 @@ def get_config(arg: str | None = None) -> Config:
 def smoke(config: Config) -> None:
     """The whole path; results worth nothing."""
     config.family, config.generator_steps, config.seeds = "gan", 2, (0, 1)
-    config.fields = (
-        "data.image_size=16", "data.num_images=300", "train.batch_size=8", "eval.every=",
-        "eval.final_images=0", "eval.preview_every=",
-    )  # fmt: skip
+    config.fields = tiny(300)
     config.family_fields.gan = ("model.generator_channels=(16,)", "model.discriminator_channels=(16,)")
     config.ratios, config.networks, config.classifier_steps = (1.0,), ("cnn",), 4
     config.expected = "3 minutes on 2 CPU cores"

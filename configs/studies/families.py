@@ -1,4 +1,4 @@
-"""Study 3: which family, at equal parameters and equal training time, on which modality?
+"""Which family, at equal parameters and equal training time, on which modality?
 
     python -m analysis.study --config configs/studies/families.py:cpu --config.modalities.nih.dir=NIH
 
@@ -8,7 +8,7 @@ modality can be read where the first of them ended; networks are about equally l
 minutes and says nothing; `:cpu` is at 32x32, `:gpu` at 64x64.
 """
 
-from configs.studies.base import FAMILIES, Config, get_source, get_study
+from configs.studies.base import FAMILIES, Config, get_source, get_study, tiny
 from configs.studies.base import finish as finish_study
 
 MODALITIES = ("phantom", "phantom_mri", "phantom_us", "nih", "brain_mri", "folder")
@@ -30,10 +30,7 @@ def smoke(config: Config) -> None:
     """The whole path; results worth nothing."""
     config.families, config.seeds, config.chosen = ("gan", "vae"), (0,), ("phantom",)
     config.points.gan, config.points.vae = (2, 4), (2, 4)
-    config.fields = (
-        "data.image_size=16", "data.num_images=300", "train.batch_size=8", "eval.every=", "eval.final_images=0",
-        "eval.preview_every=",
-    )  # fmt: skip
+    config.fields = tiny(300)
     config.family_fields.gan = ("model.generator_channels=(16,)", "model.discriminator_channels=(16,)")
     config.family_fields.vae = (
         "model.channels=(24,24)", "model.groups=(1,1)", "model.latents=(4,2)", "model.embedding=16",

@@ -1,4 +1,4 @@
-"""Study 4: when are training images copied: after how much training, of how few images, and what does augmentation do?
+"""When are training images copied: after how much training, of how few images, and what does augmentation do?
 
     python -m analysis.study --config configs/studies/memorisation.py:cpu --config.data.dir=NIH
 
@@ -6,7 +6,7 @@ Families x augmentations x fractions of the data x seeds, each training audited 
 docs/memorisation.md. `:smoke` takes minutes and says nothing; `:cpu` is at 32x32, `:gpu` at 64x64.
 """
 
-from configs.studies.base import Config, get_study
+from configs.studies.base import Config, get_study, tiny
 from configs.studies.base import finish as finish_study
 
 
@@ -39,10 +39,7 @@ def smoke(config: Config) -> None:
     config.families, config.seeds, config.fractions = ("gan",), (0,), (0.2, 1.0)
     config.points.gan = (2, 4)
     del config.augmentations.gan.adaptive
-    config.fields = (
-        "data.image_size=16", "data.num_images=240", "train.batch_size=8", "eval.every=", "eval.final_images=0",
-        "eval.preview_every=",
-    )  # fmt: skip
+    config.fields = tiny(240)
     config.family_fields.gan = ("model.generator_channels=(16,)", "model.discriminator_channels=(16,)")
     config.evaluate.n, config.evaluate.features = 20, "pixels"
     config.expected = "5 minutes on 2 CPU cores"

@@ -1,4 +1,4 @@
-"""Study 2: how good are samples after so many evaluations of the network, and with so much guidance?
+"""How good are samples after so many evaluations of the network, and with so much guidance?
 
     python -m analysis.study --config configs/studies/samplers.py:cpu --config.data.dir=NIH
 
@@ -7,7 +7,7 @@ and by its default sampler with several guidances, where a classifier of real im
 that were asked for are there. `:smoke` takes minutes and says nothing; `:cpu` is at 32x32, `:gpu` at 64x64.
 """
 
-from configs.studies.base import Config, get_study
+from configs.studies.base import Config, get_study, tiny
 from configs.studies.base import finish as finish_study
 
 
@@ -34,8 +34,8 @@ def smoke(config: Config) -> None:
     config.samplers.flow = Config({"euler": (1, 2), "heun": (2,)})
     config.guidances = (1.0, 2.0)
     config.fields = (
-        "data.image_size=16", "data.num_images=300", "train.batch_size=8", "eval.every=", "eval.final_images=0",
-        "eval.preview_every=", "model.unet.channels=16", "model.unet.multipliers=(1,)", "model.unet.blocks=1",
+        *tiny(300),
+        "model.unet.channels=16", "model.unet.multipliers=(1,)", "model.unet.blocks=1",
         "model.unet.patch=4", "model.unet.attention=()", "model.unet.mid_attention=False",
         "model.unet.local_channels=0", "sample.steps=2",
     )  # fmt: skip

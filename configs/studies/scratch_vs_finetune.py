@@ -1,4 +1,4 @@
-"""Study 1: trained from scratch, or fine-tuned from natural or other medical images?
+"""Trained from scratch, or fine-tuned from natural or other medical images?
 
     python -m analysis.study --config configs/studies/scratch_vs_finetune.py:cpu \\
         --config.data.dir=BRAIN_MRI --config.sources.natural.dir=CIFAR10.npz
@@ -8,7 +8,7 @@ takes minutes and says nothing; `:cpu` is two families, scratch and natural, 10 
 `:gpu` is four families and three beginnings at 64x64. What is asked, and when the runs stop: docs/protocol.md.
 """
 
-from configs.studies.base import Config, get_source, get_study
+from configs.studies.base import Config, get_source, get_study, tiny
 from configs.studies.base import finish as finish_study
 
 
@@ -31,10 +31,7 @@ def smoke(config: Config) -> None:
     """The whole path; results worth nothing."""
     config.families, config.seeds, config.fractions = ("gan",), (0, 1), (0.5,)
     config.points, config.pretrain_steps = (2, 4), 2
-    config.fields = (
-        "data.image_size=16", "data.num_images=200", "train.batch_size=8", "eval.every=",
-        "eval.final_images=0", "eval.preview_every=",
-    )  # fmt: skip
+    config.fields = tiny(200)
     config.family_fields.gan = ("model.generator_channels=(16,)", "model.discriminator_channels=(16,)")
     config.evaluate.n, config.evaluate.features = 20, "pixels"
     config.primary.family, config.primary.fraction = "gan", 0.5

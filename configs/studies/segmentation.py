@@ -1,4 +1,4 @@
-"""Study 5: what does it take for a flow to segment as well as a deterministic network, and at what cost?
+"""What does it take for a flow to segment as well as a deterministic network, and at what cost?
 
     python -m analysis.study --config configs/studies/segmentation.py:cpu --config.data.dir=NUCLEI
 
