@@ -1,20 +1,16 @@
 """The metrics within a finding, and within a subgroup of the patients: what an average over all images hides."""
 
-import itertools
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 
+from analysis.evaluation.bands import bands
 from analysis.evaluation.scores import QUICK, Reference
 from analysis.evaluation.sets import ImageSet, floor_pair
 from data import Info
-from data.attributes import OLDEST, VALUES
 
 LEAST = 20  # images on either side that a group must have
-AGES = (40, 60)  # years at which an age band ends and the next begins
-MARGIN = 1e-4
 
 
 def classes(generated: ImageSet, real: ImageSet, train: ImageSet, info: Info, space: str) -> dict[str, Any]:
@@ -66,19 +62,6 @@ def subgroups(
                 read = {"label_fidelity": fidelity(parts[0], drawn)} if fidelity else {}
                 found.setdefault(attribute, {})[value] = rows | {"requested": requested} | read
     return found
-
-
-def bands(attribute: str) -> list[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
-    """[(name, function of values [n] -> bool [n])]: the values of an attribute, or bands of years."""
-    if attribute == "age":
-        edges = itertools.pairwise((0, *AGES, OLDEST + 1))
-        return [(f"{a} to {b - 1}", partial(_between, low=a / 100, high=b / 100)) for a, b in edges]
-    return [(name, partial(_between, low=code, high=code + 1.0)) for name, code in VALUES[attribute].items()]
-
-
-def _between(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    """low <= x < high; the unknown is below all. Stored in float32, hence the margin."""
-    return (x > low - MARGIN) & (x < high - MARGIN)
 
 
 def _of_classes(info: Info, *labels: np.ndarray) -> Iterator[tuple[str, list[np.ndarray]]]:

@@ -136,7 +136,7 @@ def _memorisation(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
 
     networks = [net for name, net in ground.networks.items() if name not in LOGITS and not name.startswith("pixels")]
     networks.append(registry.build("pixels_32"))
-    return {"memorisation": audit(run, ground.dataset, generated.images, networks, ground.settings.seed)}
+    return {"memorisation": audit(run, ground.dataset, generated.images, networks, ground.settings.seed)[0]}
 
 
 # Each is a function of (run, ground, generated) that gives what it adds to the result: plain JSON values by name.

@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     from analysis.evaluation.sets import open_data
     from analysis.labels import draw_labels
-    from analysis.memorisation.audit import audit_samples, members
+    from analysis.memorisation.audit import audit
     from analysis.memorisation.pairs_figure import save_pairs
     from analysis.memorisation.unseen import seen_images, unseen_images
     from analysis.run import load
@@ -32,15 +32,12 @@ def main(argv: list[str] | None = None) -> int:
         raise UserError(f"{args.run} is a segmenter, which draws no images; give a run of a generative family")
     options = run.sample_options(**sampling_changes(args))
     networks, dataset = build_networks(args.features, run.config.data.cache), open_data(run, args.data_dir)
-    unseen = unseen_images(dataset, args.seed)
+    unseen = unseen_images(dataset, args.seed)  # at once: a dataset too small is told before the samples are drawn
     images = Sampler(run.family, options, run.info.bits).draw(
         run.state, draw_labels(run.train_labels, args.n, args.seed), args.seed
     )
-    train = seen_images(run, dataset)
-    result, found = audit_samples(train, images, networks, unseen, args.seed)
-    result["mirrored"] = run.config.data.flip
-    result["membership"] = members(run, dataset, unseen, args.seed)
-    out = Path(args.out)
+    result, found = audit(run, dataset, images, networks, args.seed)
+    train, out = seen_images(run, dataset), Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     facts = {"run": run.folder.resolve().name, "dataset": run.info.name, "step": run.step}
     for name, space in found.items():

@@ -12,9 +12,10 @@ import numpy as np
 
 from analysis.features.registry import FeatureNetwork
 from analysis.memorisation.aligned import find_aligned
+from analysis.memorisation.by_subgroup import copied_by_subgroup, members_by_subgroup
 from analysis.memorisation.copying import authentic, data_copying
 from analysis.memorisation.duplicates import by_hash, repeats_another
-from analysis.memorisation.membership import membership
+from analysis.memorisation.membership import image_scores, of_all
 from analysis.memorisation.neighbours import Neighbours, find_neighbours
 from analysis.memorisation.threshold import QUANTILE, p_below, threshold
 from analysis.memorisation.unseen import Unseen, seen_images, take, unseen_images
@@ -35,8 +36,10 @@ class Found:
     held_out: Neighbours
 
 
-def audit(run, dataset, images: np.ndarray, networks: Sequence[FeatureNetwork], seed: int = 0) -> dict[str, Any]:
-    """What a result file says of memorisation, as JSON values; see docs/memorisation.md.
+def audit(
+    run, dataset, images: np.ndarray, networks: Sequence[FeatureNetwork], seed: int = 0
+) -> tuple[dict[str, Any], dict[str, Found]]:
+    """What a result file says of memorisation, as JSON values, and what each space found; see docs/memorisation.md.
 
     Args:
       run: what `analysis.load` gives; of a segmenter there is no membership.
@@ -47,9 +50,12 @@ def audit(run, dataset, images: np.ndarray, networks: Sequence[FeatureNetwork], 
     Raises:
       UserError: too few images that the model has not seen.
     """
-    unseen = unseen_images(dataset, seed)
-    result, _ = audit_samples(seen_images(run, dataset), images, networks, unseen, seed)
-    return result | {"mirrored": run.config.data.flip, "membership": members(run, dataset, unseen, seed)}
+    unseen, recorded = unseen_images(dataset, seed), dataset.info.recorded
+    result, found = audit_samples(seen_images(run, dataset), images, networks, unseen, seed)
+    for name, space in found.items() if recorded else ():
+        limit, train = result["spaces"][name]["ratio"]["threshold"], np.asarray(dataset.arrays("train")["attributes"])
+        result["spaces"][name]["subgroups"] = copied_by_subgroup(recorded, space.samples, limit, train)
+    return result | {"mirrored": run.config.data.flip} | members(run, dataset, unseen, seed), found
 
 
 def audit_samples(
@@ -124,10 +130,20 @@ def too_close(samples: np.ndarray, held_out: np.ndarray, calibration: np.ndarray
     }
 
 
-def members(run, dataset, unseen: Unseen, seed: int = 0) -> dict[str, Any] | None:
-    """Membership inference on all unseen and as many training images, or MEMBERS at most; None of a segmenter."""
+def members(run, dataset, unseen: Unseen, seed: int = 0) -> dict[str, Any]:
+    """Membership inference on all unseen and as many training images, or MEMBERS at most.
+
+    Returns:
+      {"membership": None of a segmenter, "membership_subgroups": where the source records attributes}.
+    """
     if not hasattr(run.family, "sample"):
-        return None
+        return {"membership": None}
     outside = unseen.all
     n = min(len(outside["id"]), dataset.info.sizes["train"], MEMBERS)
-    return membership(run, take(dataset.arrays("train"), n, seed), take(outside, n, seed))
+    sets = take(dataset.arrays("train"), n, seed), take(outside, n, seed)
+    scores = [image_scores(run, rows) for rows in sets]
+    result = {"membership": of_all(*scores)}
+    if dataset.info.recorded:
+        both = ((values, rows["attributes"]) for values, rows in zip(scores, sets, strict=True))
+        result["membership_subgroups"] = members_by_subgroup(dataset.info.recorded, *both)
+    return result

@@ -132,7 +132,7 @@ def examine(run, dataset, images: np.ndarray, unseen: Unseen, name: str, seed: i
         for measure in MEASURES
     }
     result["rejected"] = {filter_: dataclasses.asdict(share(flags)) for filter_, flags in filters.items()}
-    return result | {"membership": None if name == HALF_LEAK else members(run, dataset, unseen, seed)}
+    return result | ({"membership": None} if name == HALF_LEAK else members(run, dataset, unseen, seed))
 
 
 def plant(samples: np.ndarray, train: np.ndarray, seed: int) -> np.ndarray:

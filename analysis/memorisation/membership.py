@@ -16,16 +16,9 @@ RATE, FEWEST = 0.01, 100  # false positive rate, and unseen images from which it
 BATCH = 64
 
 
-def membership(run, member: dict[str, np.ndarray], unseen: dict[str, np.ndarray], repeats: int = 8) -> dict[str, Any]:
-    """{score: {"auc", "tpr", "fpr"}} of every score that the family gives, as JSON values.
-
-    Args:
-      run: what `analysis.load` gives.
-      member, unseen: rows of `Dataset.arrays`, of the training split and of others; image, label and id are read.
-      repeats: draws of noise (and of time) that an image's score is the mean over.
-    """
-    scores = [image_scores(run, rows, repeats) for rows in (member, unseen)]
-    return {name: of_scores(scores[0][name], scores[1][name]) for name in scores[0]}
+def of_all(member: dict[str, np.ndarray], unseen: dict[str, np.ndarray]) -> dict[str, Any]:
+    """{score: {"auc", "tpr", "fpr"}} of every score {name: [n]} that a family gives: see `of_scores`."""
+    return {name: of_scores(values, unseen[name]) for name, values in member.items()}
 
 
 def of_scores(member: np.ndarray, unseen: np.ndarray) -> dict[str, Any]:
@@ -45,11 +38,16 @@ def of_scores(member: np.ndarray, unseen: np.ndarray) -> dict[str, Any]:
     return result
 
 
-def image_scores(run, rows: dict[str, np.ndarray], repeats: int) -> dict[str, np.ndarray]:
+def image_scores(run, rows: dict[str, np.ndarray], repeats: int = 8) -> dict[str, np.ndarray]:
     """{name: [n]} scores of images, higher where the model takes an image for one of its own.
 
     Of a GAN the discriminator's logit; else each term of `family.eval_step`, negated. Repeat r of an image has the
     number id * repeats + r, from which a family draws its noise and its time: the times of one image are spread evenly.
+
+    Args:
+      run: what `analysis.load` gives.
+      rows: of `Dataset.arrays`; image, label and id are read.
+      repeats: draws of noise (and of time) that an image's score is the mean over.
     """
     import jax
 

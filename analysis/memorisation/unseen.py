@@ -7,7 +7,8 @@ import numpy as np
 from data import UserError
 
 FEWEST = 20
-Rows = dict[str, np.ndarray]  # image, label and id, as Dataset.arrays has them
+COLUMNS = ("image", "label", "id", "attributes")
+Rows = dict[str, np.ndarray]  # those of COLUMNS that Dataset.arrays has; attributes only where the source records some
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,7 +35,8 @@ def unseen_images(dataset, seed: int = 0) -> Unseen:
     if n < FEWEST:
         raise UserError(f"{dataset.info.name} has {n} images outside its training split; at least {FEWEST} are needed "
                         "to say what is too close (config.data.split)")  # fmt: skip
-    rows = {name: np.concatenate([part[name] for part in splits]) for name in ("image", "label", "id")}
+    there = [name for name in COLUMNS if name in splits[0]]
+    rows = {name: np.concatenate([part[name] for part in splits]) for name in there}
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(n)
     halves = (order[: n // 2], order[n // 2 :])
     return Unseen(*({name: values[half] for name, values in rows.items()} for half in halves))
@@ -53,4 +55,4 @@ def take(rows: Rows, n: int, seed: int = 0) -> Rows:
     """n of the rows, drawn without replacement."""
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(rows["id"]))
     index = np.sort(order[:n])
-    return {name: np.asarray(rows[name][index]) for name in ("image", "label", "id")}
+    return {name: np.asarray(rows[name][index]) for name in COLUMNS if name in rows}

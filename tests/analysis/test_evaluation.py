@@ -9,6 +9,7 @@ from PIL import Image
 from scipy import spatial
 
 from analysis.evaluation import groups, likelihood, strip
+from analysis.evaluation.bands import bands
 from analysis.evaluation.scores import OF_SIZE, Reference
 from analysis.evaluation.sets import ImageSet, floor_pair, gaussian_images, take, unlabelled
 from data import UserError
@@ -145,7 +146,7 @@ def test_a_subgroup_that_is_drawn_wrong_stands_out(requested):
 
 def test_age_bands_meet_without_gap_or_overlap():
     years = np.float32([-1, 0, 0.39, 0.4, 0.41, 0.59, 0.6, 1.2])
-    inside = np.stack([test(years) for _, test in groups.bands("age")])
+    inside = np.stack([test(years) for _, test in bands("age")])
     np.testing.assert_array_equal(inside.sum(0), [0, 1, 1, 1, 1, 1, 1, 1])
     np.testing.assert_array_equal(inside.argmax(0)[1:], [0, 0, 1, 1, 1, 2, 2])
 

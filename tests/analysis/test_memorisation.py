@@ -21,6 +21,7 @@ from analysis.memorisation.pairs_figure import save_pairs
 from analysis.memorisation.threshold import p_below, threshold
 from analysis.memorisation.unseen import seen_images, take, unseen_images
 from data import UserError
+from data.attributes import VALUES
 
 PIXELS = FeatureNetwork("pixels", "", "none", lambda images: images.reshape(len(images), -1) / 255.0)
 
@@ -209,6 +210,23 @@ def leak(share, seed=9, n=200):
     noise = np.random.default_rng(seed).normal(0, 3, (count, *train.shape[1:]))
     images[:count] = np.clip(train[:count] + noise, 0, 255)
     return images
+
+
+def test_an_audit_says_whose_images_are_copied_where_the_source_records_it(monkeypatch):
+    dataset = make_dataset()
+    for name in ("train", "val", "test"):
+        rows = dataset.arrays(name)
+        rows["attributes"] = np.float32(np.arange(len(rows["id"])) < 40)[:, None]
+    dataset.info.recorded = ("sex",)
+    run = SimpleNamespace(config=SimpleNamespace(data=SimpleNamespace(flip=False)), family=SimpleNamespace(sample=None))
+    monkeypatch.setattr(audit, "image_scores", lambda run, rows: {"loss": np.float64(rows["image"][:, 0, 0, 0])})
+    result, _ = audit.audit(run, dataset, leak(0.1), [PIXELS])
+    low, high = sorted(VALUES["sex"], key=VALUES["sex"].get)
+    copied = result["spaces"]["pixels"]["subgroups"]["sex"]  # the first twenty training images
+    assert copied[high]["copies"]["value"] > 0.8 and copied[high]["training"] == 0.2
+    assert copied[low]["copies"]["value"] < 0.2 and copied[low]["training"] == 0.8
+    n = [result["membership_subgroups"]["sex"][value]["loss"]["auc"]["n"] for value in (low, high)]
+    assert [members for members, _ in n] == [160, 40] and sum(unseen for _, unseen in n) == 200
 
 
 @pytest.mark.parametrize("share", [0.1, 1.0])

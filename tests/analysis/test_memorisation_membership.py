@@ -8,11 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from analysis.memorisation.membership import image_scores, membership, of_scores
+from analysis.memorisation.by_subgroup import copied_by_subgroup, members_by_subgroup
+from analysis.memorisation.membership import image_scores, of_all, of_scores
+from analysis.memorisation.neighbours import Neighbours
+from data.attributes import VALUES
 from models.state import State
 from models.update import even_draws
 from tests.models.helpers import make_batch, make_gan
 
+SEXES = VALUES["sex"]
 STATE = State(jnp.zeros((), jnp.int32), {}, {}, {}, {})
 
 
@@ -43,9 +47,10 @@ def test_scores_are_means_over_evenly_spread_times():
 def test_a_model_that_knows_its_images_is_found_out():
     run = SimpleNamespace(family=Family(), state=STATE)
     member, unseen = make_rows([10] * 40), make_rows([240] * 130, 40)
-    found = membership(run, member, unseen)["half"]
+    scores = [image_scores(run, rows) for rows in (member, unseen)]
+    found = of_all(*scores)["half"]
     assert found["auc"]["value"] == 1 and found["tpr"]["value"] == 1 and found["auc"]["n"] == (40, 130)
-    other = membership(run, unseen, member)["half"]
+    other = of_all(*reversed(scores))["half"]
     assert other["auc"]["value"] == 0 and other["tpr"] is None  # 40 images tell nothing of one in a hundred
 
 
@@ -72,3 +77,26 @@ def test_a_gan_is_asked_for_its_discriminator_s_logit():
     expected = judge(2 * np.float32(stored) / 255 - 1)
     np.testing.assert_allclose(scores["logit"], expected, rtol=1e-4, atol=1e-5)
     assert np.ptp(scores["logit"]) > 1e-3
+
+
+def test_a_subgroup_whose_images_are_known_by_heart_stands_out():
+    """Women's images are known, men's are not; as many as twenty of a subgroup are needed to say so."""
+    rng = np.random.default_rng(0)
+    sex = np.repeat([0.0, 1.0, -1.0], (300, 300, 10))[:, None]  # as data.attributes codes them; -1 is unknown
+    member = {"loss": rng.normal(size=610) + 3.0 * (sex[:, 0] == SEXES["female"])}
+    found = members_by_subgroup(("sex",), (member, sex), ({"loss": rng.normal(size=610)}, sex))
+    assert set(found["sex"]) == set(SEXES)
+    areas = {value: found["sex"][value]["loss"]["auc"] for value in SEXES}
+    assert areas["female"]["low"] > 0.95 and areas["male"]["low"] < 0.5 < areas["male"]["high"]
+    assert areas["female"]["n"] == areas["male"]["n"] == (300, 300)
+    few = np.repeat([[SEXES["female"]], [SEXES["male"]]], (591, 19), axis=0)
+    assert set(members_by_subgroup(("sex",), (member, few), (member, few))["sex"]) == {"female"}
+
+
+def test_copies_are_told_by_whom_they_show():
+    sex = np.repeat([[SEXES["female"]], [SEXES["male"]]], (30, 70), axis=0)
+    near = Neighbours(np.zeros(6), np.array([0.1, 0.1, 0.1, 0.1, 0.9, 0.9]), np.array([0, 29, 129, 99, 50, 51]))
+    found = copied_by_subgroup(("sex",), near, 0.5, sex)["sex"]  # 129 is the mirrored 29
+    assert found["female"]["copies"]["value"] == 0.75 and found["female"]["training"] == 0.3
+    assert found["male"]["copies"]["value"] == 0.25 and found["male"]["copies"]["n"] == (4,)
+    assert copied_by_subgroup(("sex",), near, 0.05, sex) == {}
