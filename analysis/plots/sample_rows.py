@@ -4,6 +4,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,20 @@ def read_strip(path: Path, image_shape: Sequence[int]) -> np.ndarray | None:
     if strip.shape[0] != height or strip.shape[1] % width:
         return None
     return np.stack(np.split(strip, strip.shape[1] // width, axis=1))
+
+
+def read_rows(
+    rows: Sequence[dict[str, Any]], folder: Path, name: str = "file"
+) -> tuple[list[np.ndarray], list[dict[str, Any]]]:
+    """(the first tiles of each row's picture in `folder`, the row itself), of pictures that are there."""
+    held = [(read_strip(folder / row[name], row["image_shape"]), row) for row in rows]
+    held = [(tiles[:COLUMNS], row) for tiles, row in held if tiles is not None]
+    return [tiles for tiles, _ in held], [row for _, row in held]
+
+
+def label_lines(row: dict[str, Any]) -> list[list[str]]:
+    """What stands above each tile of a study's row of samples."""
+    return [caption.replace("_", " ").split(", ") for caption in row["captions"][:COLUMNS]]
 
 
 def rows_figure(strips: Sequence[np.ndarray], names: Sequence[str], words: Sequence[Sequence[str]]):

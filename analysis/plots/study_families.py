@@ -10,7 +10,7 @@ from analysis.comparison.metric_names import BITS
 from analysis.comparison.result_files import FAMILIES, to_value
 from analysis.comparison.tables import Table
 from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line, lows
-from analysis.plots.sample_rows import COLUMNS, read_strip, rows_figure
+from analysis.plots.sample_rows import label_lines, read_rows, rows_figure
 from analysis.plots.study_parts import SEEDS, cells, counts, differences, seeds, what
 from analysis.plots.style import GRAY, PAGE, family_look, new_figure, set_scale, styled
 from analysis.plots.trilemma import Point, draw_likelihood, draw_speed
@@ -162,23 +162,23 @@ def strips(content: dict[str, Any], folder: Path) -> list[Drawing]:
 
 
 def _samples(modality: str, rows: list[dict[str, Any]], folder: Path) -> Drawing | None:
-    pictures, names = _read(rows, "file", folder)
+    pictures, held = read_rows(rows, folder)
     if not pictures:
         return None
-    words = [caption.replace("_", " ").split(", ") for caption in rows[0]["captions"][:COLUMNS]]
     caption = (
         f"{modality}: the first {len(pictures[0])} synthetic samples of each family at the end of its training, not "
         "chosen, with the same labels in every row. Not for diagnosis."
     )
-    return Drawing(f"samples_{modality}", rows_figure(pictures, names, words), caption, synthetic=True)
+    figure = rows_figure(pictures, _names(held), label_lines(held[0]))
+    return Drawing(f"samples_{modality}", figure, caption, synthetic=True)
 
 
 def _failures(modality: str, rows: list[dict[str, Any]], folder: Path) -> Drawing | None:
-    pictures, names = _read(rows, "worst_file", folder)
+    pictures, held = read_rows(rows, folder, "worst_file")
     if not pictures:
         return None
-    worst = [row["worst"] for row in rows]
-    far = [f"{FAMILY_NAMES[row['family']]} {row['worst']['distance'][0]:.3g}" for row in rows]
+    worst = [row["worst"] for row in held]
+    far = [f"{FAMILY_NAMES[row['family']]} {row['worst']['distance'][0]:.3g}" for row in held]
     caption = (
         f"{modality}: failures. Of each family the {len(pictures[0])} generated images whose nearest real image is "
         f"farthest in {worst[0]['space']} features, the farthest first ({', '.join(far)}; real images to the nearest "
@@ -186,14 +186,11 @@ def _failures(modality: str, rows: list[dict[str, Any]], folder: Path) -> Drawin
         "are near to many and may be missed. Not for diagnosis."
     )
     words = [[str(i + 1)] for i in range(len(pictures[0]))]
-    return Drawing(f"failures_{modality}", rows_figure(pictures, names, words), caption, synthetic=True)
+    return Drawing(f"failures_{modality}", rows_figure(pictures, _names(held), words), caption, synthetic=True)
 
 
-def _read(rows: list[dict[str, Any]], name: str, folder: Path) -> tuple[list, list[str]]:
-    """(the first tiles of each row's picture, the family's names), of pictures that are there."""
-    held = [(read_strip(folder / row[name], row["image_shape"]), FAMILY_NAMES[row["family"]]) for row in rows]
-    held = [(tiles[:COLUMNS], family) for tiles, family in held if tiles is not None]
-    return [tiles for tiles, _ in held], [family for _, family in held]
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    return [FAMILY_NAMES[row["family"]] for row in rows]
 
 
 __all__ = ["draw", "strips", "tables"]

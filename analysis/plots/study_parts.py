@@ -35,6 +35,10 @@ def cells(values: Sequence[Any]) -> list[Cell]:
 
 
 def differences(rows: Sequence[dict[str, Any]]) -> list[list[Cell]]:
-    """Of each contrast its difference, its p-value and that corrected by Holm's procedure."""
-    tests = [[Cell("–" if row[name] is None else number(row[name], 4)) for name in ("p", "p_holm")] for row in rows]
+    """Of each contrast its difference, its p-value and that corrected by Holm's procedure; a primary one has none."""
+    tests = [[_p(row.get(name)) for name in ("p", "p_holm")] for row in rows]
     return [[cell, *test] for cell, test in zip(cells([row["difference"] for row in rows]), tests, strict=True)]
+
+
+def _p(value: float | None) -> Cell:
+    return Cell("–" if value is None else number(value, 4))

@@ -1,12 +1,14 @@
-"""Figure and table of the study of beginnings: learning curves, and the paired differences at equal cost."""
+"""Figures and table of the study of beginnings: learning curves, and the paired differences at equal cost; samples."""
 
+from pathlib import Path
 from typing import Any
 
 from analysis.comparison.cells import Cell, number
 from analysis.comparison.result_files import to_value
 from analysis.comparison.tables import Table
 from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line, reach
-from analysis.plots.study_parts import cells, counts, seeds, what
+from analysis.plots.sample_rows import label_lines, read_rows, rows_figure
+from analysis.plots.study_parts import cells, counts, differences, seeds, what
 from analysis.plots.style import BLACK, BLUE, GREEN, LINES, ORANGE, PAGE, PURPLE, new_figure, styled
 
 STARTS = (BLACK, ORANGE, BLUE, GREEN, PURPLE)  # scratch first
@@ -100,6 +102,30 @@ def tables(content: dict[str, Any]) -> list[Table]:
     return [Table(words, header, body, 0)]
 
 
+def headline(content: dict[str, Any]) -> Table:
+    """At equal steps: both arms and their difference, a row a family, source and fraction; floor and ceiling below."""
+    rows = [row for row in content["contrasts"] if row["budget"] == "steps"]
+    step = content["config"]["points"][-1]
+    ends = {(c["family"], c["start"], c["fraction"]): c["kid"] for c in content["curves"] if c["step"] == step}
+    references = {"Real training images": content["floor"], "A Gaussian fitted to the pixels": content["ceiling"]}
+    scratch = cells([*(ends[row["family"], "scratch", row["fraction"]] for row in rows), *references.values()])
+    tuned = cells([ends[row["family"], row["source"], row["fraction"]] for row in rows])
+    tests = differences(rows)
+    body = [[_arms(row), scratch[i], tuned[i], *tests[i]] for i, row in enumerate(rows)]
+    below = [[Cell(name), scratch[len(rows) + i], *[Cell()] * 4] for i, name in enumerate(references)]
+    header = ["Family, source, share of the data", "KID ↓ from scratch", "KID ↓ fine-tuned",
+              "Fine-tuned − from scratch", "p", "p (Holm)"]  # fmt: skip
+    words = (
+        f"{what(content)}: KID of {counts(content)} after {step:,} optimiser steps, {seeds(content)}, 95 % intervals "
+        f"over seeds and images. Bold: the primary contrast. {content['device']}."
+    )
+    return Table(words, header, body + below, len(below))
+
+
+def _arms(row: dict[str, Any]) -> Cell:
+    return Cell(f"{row['family'].upper()}, {row['source']}, {row['fraction']:.0%}", bold=row["primary"])
+
+
 def _row_name(row: dict[str, Any]) -> str:
     primary = " (primary)" if row["primary"] else ""
     return f"{row['family'].upper()}, {row['source']}, {row['fraction']:.0%}, {BUDGETS[row['budget']]}{primary}"
@@ -110,4 +136,27 @@ def _test(row: dict[str, Any]) -> list[Cell]:
     return [Cell("–" if value is None else number(value, places)) for value, places in values]
 
 
-__all__ = ["draw", "tables"]
+@styled
+def strips(content: dict[str, Any], folder: Path) -> list[Drawing]:
+    """Of each fraction of the data the first samples of each family and beginning, from the pictures in `folder`."""
+    rows = content["strips"]
+    return [drawing for fraction in _kept(rows, "fraction") if (drawing := _samples(fraction, rows, folder))]
+
+
+def _samples(fraction: float, rows: list[dict[str, Any]], folder: Path) -> Drawing | None:
+    """Rows whose labels are not those of the first are left out: labels are drawn as the training split has them."""
+    own = sorted((row for row in rows if row["fraction"] == fraction),
+                 key=lambda row: (row["family"], row["start"] != "scratch", row["start"]))  # fmt: skip
+    pictures, held = read_rows([row for row in own if row["captions"] == own[0]["captions"]], folder)
+    if not pictures:
+        return None
+    names = [f"{row['family'].upper()}, {row['start']}" for row in held]
+    caption = (
+        f"The first {len(pictures[0])} synthetic samples of each family and beginning with {fraction:.0%} of the data, "
+        f"seed {held[0]['seed']}, at equal steps; not chosen, with the same labels in every row. Not for diagnosis."
+    )
+    figure = rows_figure(pictures, names, label_lines(held[0]))
+    return Drawing(f"samples_{100 * fraction:g}", figure, caption, synthetic=True)
+
+
+__all__ = ["draw", "headline", "strips", "tables"]

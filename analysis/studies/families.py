@@ -195,11 +195,9 @@ def pictures(config: ml_collections.ConfigDict, work: Path) -> dict[str, Path]:
 def _strips(config, work: Path) -> list[dict[str, Any]]:
     found = []
     for cell in _drawn(config, work):
-        result = json.loads(_end(config, work, cell).read_text())
-        name = f"{cell.modality}_{cell.family}"
-        facts = {"file": f"{name}.png", "worst_file": f"{name}_worst.png", "worst": result["worst"]}
-        shape = {"image_shape": result["image_shape"], "captions": result["grid"]["captions"]}
-        found.append({"modality": cell.modality, "family": cell.family} | facts | shape)
+        path, name = _end(config, work, cell), f"{cell.modality}_{cell.family}"
+        worst = {"worst_file": f"{name}_worst.png", "worst": json.loads(path.read_text())["worst"]}
+        found.append({"modality": cell.modality, "family": cell.family} | readings.strip(path, name) | worst)
     return found
 
 

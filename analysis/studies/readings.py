@@ -56,3 +56,9 @@ def training_seconds(run: Path) -> float | None:
     """Of a finished training, without compiling; None where it is not finished."""
     path = run / "summary.json"
     return json.loads(path.read_text())["train_seconds"] if path.exists() else None
+
+
+def strip(path: Path, name: str) -> dict[str, Any]:
+    """Of a result file's strip of samples: the file that it is kept as, the size of its images and their labels."""
+    result = json.loads(path.read_text())
+    return {"file": f"{name}.png", "image_shape": result["image_shape"], "captions": result["grid"]["captions"]}

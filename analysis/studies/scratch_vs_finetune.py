@@ -68,7 +68,7 @@ def _training(config, work: Path, cell: Cell, source: Job | None) -> Job:
 
 
 def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
-    """{"rows", "curves", "contrasts", "pretraining", "floor", "ceiling"} of the evaluations that are there."""
+    """{"rows", "curves", "contrasts", "pretraining", "strips", "floor", "ceiling"} of what has been evaluated."""
     rows = [row for cell in cells(config) for row in _rows(config, work, cell)]
     folder = work / "runs" / "sources"
     cost = {
@@ -81,6 +81,7 @@ def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
         "curves": curves(rows),
         "contrasts": contrasts(config, rows, cost),
         "pretraining": {"steps": config.pretrain_steps, "seconds": cost},
+        "strips": _strips(config, work),
         **_references(config, work),
     }
 
@@ -94,7 +95,7 @@ def _rows(config, work: Path, cell: Cell) -> list[pairs.Scored]:
 def _references(config, work: Path) -> dict[str, Any]:
     """Floor and ceiling, of the first evaluation with the most data."""
     for cell in sorted(cells(config), key=lambda cell: -cell.fraction):
-        if found := readings.references(config, commands.result_of(work, cell.name, config.points[-1])):
+        if found := readings.references(config, _end(config, work, cell)):
             return found
     return {}
 
@@ -151,3 +152,29 @@ def _budgets(config, arms, seeds: list[int], pretraining: float | None) -> dict[
         times = [end.facts["seconds"] + pretraining for end in ends[0]]
         found["with pretraining"] = (ends[0], [pairs.at_seconds(r, t) for r, t in zip(scratch, times, strict=True)])
     return {name: arms for name, arms in found.items() if all(run is not None for arm in arms for run in arm)}
+
+
+def pictures(config: ml_collections.ConfigDict, work: Path) -> dict[str, Path]:
+    """{name: file} of the first samples of the first seed, at the last common step."""
+    return {f"{_picture(cell)}.png": _end(config, work, cell).with_suffix(".png") for cell in _drawn(config, work)}
+
+
+def _strips(config, work: Path) -> list[dict[str, Any]]:
+    return [
+        {"family": cell.family, "start": cell.start, "fraction": cell.fraction, "seed": cell.seed}
+        | readings.strip(_end(config, work, cell), _picture(cell))
+        for cell in _drawn(config, work)
+    ]
+
+
+def _picture(cell: Cell) -> str:
+    return f"{cell.family}_{cell.start}_{cell.fraction:g}"
+
+
+def _end(config, work: Path, cell: Cell) -> Path:
+    return commands.result_of(work, cell.name, config.points[-1])
+
+
+def _drawn(config, work: Path) -> list[Cell]:
+    first = [cell for cell in cells(config) if cell.seed == config.seeds[0]]
+    return [cell for cell in first if _end(config, work, cell).exists()]

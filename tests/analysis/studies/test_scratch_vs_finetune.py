@@ -25,9 +25,11 @@ def test_end_to_end(done):
     }
     primary = [row for row in content["contrasts"] if row["primary"]]
     assert len(primary) == 1 and primary[0]["budget"] == "steps" and len(primary[0]["differences"]) == 2
-    assert {path.name for path in (folder / "results" / "scratch_vs_finetune").iterdir()} == {
-        f"smoke.{ending}" for ending in ("json", "md", "tex", "pdf", "png")
-    }
+    figures = {f"smoke{name}.{ending}" for name in ("", "_samples_50") for ending in ("pdf", "png")}
+    written = {path.name for path in (folder / "results" / "scratch_vs_finetune").iterdir()}
+    assert written == figures | {"smoke", "smoke.json", "smoke.md", "smoke.tex"}
+    kept = {path.name for path in (folder / "results" / "scratch_vs_finetune" / "smoke").iterdir()}
+    assert kept == {"gan_scratch_0.5.png", "gan_natural_0.5.png"}
     assert str(folder) not in (folder / "results" / "scratch_vs_finetune" / "smoke.json").read_text()
 
 
