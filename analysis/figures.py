@@ -1,7 +1,8 @@
 """python -m analysis.figures --results results --out figures
 
 Redraws every figure (PDF, PNG) with its caption, and every table (Markdown, LaTeX), from results files alone: those of
-analysis.study and of analysis.evaluate, in folders of OUT named as they are in RESULTS.
+analysis.study and of analysis.evaluate, in folders of OUT named as they are in RESULTS. With --readme README.md it only
+writes the table at the head of that file, between its two marks.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from typing import Any
 
 from analysis.compare import compare, write_text
 from analysis.comparison.result_files import is_result
+from analysis.headline import headline, insert
 from data import UserError
 from train.cli import guarded
 
@@ -20,10 +22,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m analysis.figures", description=__doc__.split("\n\n")[1])
     parser.add_argument("--results", default="results", help="folder of results files")
     parser.add_argument("--out", default="figures", help="folder of figures and tables")
+    parser.add_argument("--readme", help="write the headline table into this file, and draw nothing")
     args = parser.parse_args(argv)
     source, out = Path(args.results), Path(args.out)
     if not source.is_dir():
         raise UserError(f"--results {source} is no folder")
+    if args.readme:
+        insert(Path(args.readme), headline(source, Path(args.readme).parent))
+        print(args.readme)
+        return 0
     folders: list[Path] = []
     for path in sorted(source.rglob("*.json")):
         content = _read(path)

@@ -1,0 +1,74 @@
+"""The table at the head of the README."""
+
+import json
+
+import pytest
+
+from analysis import figures
+from analysis.headline import BEGIN, END, headline
+from data import UserError
+from tests.analysis.studies.made_up import WHAT, estimate
+from tests.train.helpers import ROOT
+
+
+def results(folder, size="cpu", value=0.3):
+    """A scratch_vs_finetune results file of one family with made-up numbers."""
+    arm = {"family": "ddpm", "fraction": 0.1}
+    contrast = arm | {"source": "natural", "difference": estimate(-0.1), "mean_a": value - 0.1, "mean_b": value,
+                      "p": 0.0123, "effect": -2.0}  # fmt: skip
+    content = WHAT | {
+        "study": "scratch_vs_finetune", "config": {"points": [2, 4]}, "rows": [{"seed": seed} for seed in range(3)],
+        "curves": [arm | {"start": start, "step": step, "kid": estimate(value + 1.0 / step - 0.25 - shift)}
+                   for start, shift in (("scratch", 0.0), ("natural", 0.1)) for step in (2, 4)],
+        "contrasts": [contrast | {"budget": "steps", "primary": True},
+                      contrast | {"budget": "wall-clock", "primary": False, "p_holm": 0.5}],
+    }  # fmt: skip
+    path = folder / "scratch_vs_finetune" / f"{size}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def test_a_row_an_arm_at_equal_steps_with_the_references_below(tmp_path):
+    results(tmp_path)
+    rows = [line for line in headline(tmp_path, tmp_path).splitlines() if line.startswith("|")][2:]
+    assert [[cell.strip() for cell in row.strip("|").split("|")] for row in rows] == [
+        ["**DDPM, natural, 10%**", "0.300 [0.280, 0.320]", "0.200 [0.180, 0.220]", "−0.100 [−0.120, −0.080]",
+         "0.0123", "–"],
+        ["Real training images", "0.001 [−0.001, 0.003]", "", "", "", ""],
+        ["A Gaussian fitted to the pixels", "0.200 [0.190, 0.210]", "", "", "", ""],
+    ]  # fmt: skip
+
+
+def test_the_largest_size_is_told_and_a_smoke_never(tmp_path):
+    results(tmp_path, "smoke")
+    assert headline(tmp_path, tmp_path) == ""
+    results(tmp_path, "cpu", 0.3)
+    results(tmp_path, "gpu", 0.7)
+    text = headline(tmp_path, tmp_path)
+    assert "0.700 [0.680, 0.720]" in text and "0.300 [0.280, 0.320]" not in text
+
+
+def test_only_what_is_between_the_marks_is_written(tmp_path):
+    results(tmp_path / "results")
+    readme = tmp_path / "README.md"
+    readme.write_text(f"above\n{BEGIN}\nearlier\n{END}\nbelow\n")
+    assert figures.main(["--results", str(tmp_path / "results"), "--readme", str(readme)]) == 0
+    text = readme.read_text()
+    assert text.startswith(f"above\n{BEGIN}\n") and text.endswith(f"{END}\nbelow\n")
+    assert "DDPM, natural" in text and "(results/scratch_vs_finetune/cpu.png)" in text and "earlier" not in text
+    assert not (tmp_path / "figures").exists()
+
+
+@pytest.mark.parametrize("text", ["nothing", BEGIN, f"{END}\n{BEGIN}"])
+def test_a_file_without_the_marks_is_left_alone(tmp_path, text):
+    results(tmp_path / "results")
+    (tmp_path / "README.md").write_text(text)
+    with pytest.raises(UserError, match="needs a line"):
+        figures.main(["--results", str(tmp_path / "results"), "--readme", str(tmp_path / "README.md")])
+    assert (tmp_path / "README.md").read_text() == text
+
+
+def test_the_readme_says_what_the_results_say():
+    _, begin, rest = (ROOT / "README.md").read_text().partition(BEGIN)
+    text, end, _ = rest.partition(END)
+    assert begin and end and text.strip() == headline(ROOT / "results", ROOT).strip()
