@@ -10,6 +10,7 @@ from data.attributes import OLDEST, VALUES
 
 AGES = (40, 60)  # years at which an age band ends and the next begins
 MARGIN = 1e-4
+STEP = 0.5  # between the codes of an attribute, at least
 
 
 def bands(attribute: str) -> list[tuple[str, Callable[[np.ndarray], np.ndarray]]]:
@@ -17,7 +18,7 @@ def bands(attribute: str) -> list[tuple[str, Callable[[np.ndarray], np.ndarray]]
     if attribute == "age":
         edges = itertools.pairwise((0, *AGES, OLDEST + 1))
         return [(f"{a} to {b - 1}", partial(_between, low=a / 100, high=b / 100)) for a, b in edges]
-    return [(name, partial(_between, low=code, high=code + 1.0)) for name, code in VALUES[attribute].items()]
+    return [(name, partial(_between, low=code, high=code + STEP)) for name, code in VALUES[attribute].items()]
 
 
 def _between(x: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from analysis.evaluation.bands import bands
 from analysis.evaluation.scores import OF_SIZE, Reference
 from analysis.evaluation.sets import ImageSet, floor_pair, gaussian_images, take, unlabelled
 from data import UserError
+from data.attributes import VALUES
 
 
 def rng(seed=0):
@@ -149,6 +150,14 @@ def test_age_bands_meet_without_gap_or_overlap():
     inside = np.stack([test(years) for _, test in bands("age")])
     np.testing.assert_array_equal(inside.sum(0), [0, 1, 1, 1, 1, 1, 1, 1])
     np.testing.assert_array_equal(inside.argmax(0)[1:], [0, 0, 1, 1, 1, 2, 2])
+
+
+@pytest.mark.parametrize("attribute", VALUES)
+def test_each_code_of_an_attribute_is_in_its_own_group_alone_and_fit_for_a_label(attribute):
+    codes = np.float32([-1, *VALUES[attribute].values()])
+    assert codes[1:].min() == 0 and codes.max() == 1
+    inside = np.stack([test(codes) for _, test in bands(attribute)])
+    np.testing.assert_array_equal(inside, np.eye(len(codes), dtype=bool)[1:])
 
 
 class Known:

@@ -42,10 +42,10 @@ def test_sites_and_patients(tmp_path):
     dataset = opened(tmp_path, "ixi", ixi(tmp_path / "i"))
     assert dataset.info.recorded == ("site",) and sum(dataset.info.patients.values()) == 9
     for key, values in everything(dataset, "attributes").items():
-        assert values.tolist() == [(int(key[3:6]) - 2) % 3]  # Guys, HH, IOP in turn
+        assert values.tolist() == [(int(key[3:6]) - 2) % 3 / 2]  # Guys, HH, IOP in turn
     appended = opened(tmp_path, "ixi", tmp_path / "i", attributes=("site",))
     assert appended.info.labels == ("site",) and appended.info.classes == ()
-    assert set(np.concatenate([appended.arrays(s)["label"] for s in ("train", "val", "test")]).ravel()) == {0, 1, 2}
+    assert set(np.concatenate([appended.arrays(s)["label"] for s in ("train", "val", "test")]).ravel()) == {0, 0.5, 1}
 
 
 def test_an_unknown_site_is_unknown(tmp_path):
