@@ -19,6 +19,7 @@ from data import Info, UserError
 from data.covariance import PixelCovariance
 from data.dataset import Dataset
 from data.label_means import LabelMeans
+from train.plain_json import finite
 
 MEANS, COVARIANCE = "label_means.npz", "pixel_covariance.npz"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets", "grain", "diffrax")
@@ -62,7 +63,7 @@ def keep_config(folder: Path, config: dict[str, Any]) -> None:
         raise UserError(f"{folder} is not empty and holds no run (no config.json); use another --workdir")
     if jax.process_index() == 0:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, config)
+        write_json(path, config, exact=True)
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
@@ -180,10 +181,15 @@ def device_name() -> str:
     return f"{model}, {len(os.sched_getaffinity(0))} cores"
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes a file whole or not at all."""
+def write_json(path: Path, value: Any, exact: bool = False) -> None:
+    """Writes a file whole or not at all.
+
+    Args:
+      exact: NaN and Infinity are written as such, which Python reads back and other readers of JSON refuse (RFC 8259,
+        section 6); else as null.
+    """
     temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.write_text(json.dumps(value if exact else finite(value), indent=2) + "\n")
     os.replace(temporary, path)
 
 

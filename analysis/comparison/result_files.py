@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from data import UserError
+from train.plain_json import finite
 
 NEEDED = ("run", "family", "dataset", "image_shape", "metrics")
 FAMILIES = ("gan", "vae", "ddpm", "flow")  # in this order everywhere; others follow
@@ -158,15 +158,7 @@ def _read(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except ValueError as error:
         raise UserError(f"{path} is no JSON ({error}); evaluate the run again") from error
-    return _finite(content) if isinstance(content, dict) else {}
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return finite(content) if isinstance(content, dict) else {}
 
 
 def sort_key(result: Result) -> tuple:

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from tests.train.helpers import ROOT
+from train.rundir import read_json, write_json
 from train.writers import JsonlWriter, MultiWriter, TensorBoardWriter, read_jsonl
 
 
@@ -32,3 +34,23 @@ def test_tensorboard_reads_what_was_written(tmp_path):
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("val_loss")] == [(7, 0.25)]
     assert [(e.step, e.height, e.width) for e in events.Images("preview")] == [(7, 4, 6)]
+
+
+def refuse(name):
+    raise ValueError(name)
+
+
+def test_json_files_hold_only_what_json_has_but_for_configs_that_are_read_back(tmp_path):
+    value = {"kid": float("nan"), "rows": [{"limit": np.float64("inf")}, (1.5, float("-inf"))], "n": 3}
+    write_json(tmp_path / "result.json", value)
+    found = json.loads((tmp_path / "result.json").read_text(), parse_constant=refuse)
+    assert found == {"kid": None, "rows": [{"limit": None}, [1.5, None]], "n": 3}
+    write_json(tmp_path / "config.json", {"truncation": float("inf")}, exact=True)
+    assert read_json(tmp_path / "config.json") == {"truncation": float("inf")}
+
+
+def test_committed_results_are_plain_json():
+    paths = list((ROOT / "results").rglob("*.json"))
+    assert paths
+    for path in paths:
+        json.loads(path.read_text(), parse_constant=refuse)
