@@ -83,43 +83,77 @@ def _words(start: str) -> str:
 
 
 def _caption(content: dict[str, Any]) -> str:
+    primary = "; filled: the primary contrast" if any(row["primary"] for row in content["contrasts"]) else ""
     return (
-        f"{what(content)}. Left: KID of {counts(content)} against "
-        f"optimiser steps, {seeds(content)}; gray: the floor. Right: the difference paired by seed; filled: the "
-        "primary contrast. Bars: 95 % intervals of a hierarchical bootstrap over seeds and images. "
-        f"{content['device']}."
+        f"{what(content)}. Left: KID of {counts(content)} against optimiser steps, {seeds(content)}; gray: the floor. "
+        f"Right: the difference paired by seed{primary}. Bars: 95 % intervals of a hierarchical bootstrap over seeds "
+        "and images. All seeds share one subset of the data, one pretraining and the noise that images are drawn from."
+        f"{_guidance(content)} {content['device']}."
     )
+
+
+def _guidance(content: dict[str, Any]) -> str:
+    """How strongly samples were guided, of each family that was."""
+    named = [f"{family.upper()} {value:g}" for family, value in (content.get("guidance") or {}).items()]
+    return f" Guidance: {', '.join(named)}." if named else ""
 
 
 def tables(content: dict[str, Any]) -> list[Table]:
     """Of the contrasts, a row each."""
     rows = content["contrasts"]
-    columns = [cells([row["mean_a"] for row in rows]), cells([row["mean_b"] for row in rows]),
+    columns = [cells([row["tuned"] for row in rows]), cells([row["scratch"] for row in rows]),
                cells([row["difference"] for row in rows])]  # fmt: skip
     body = [[Cell(_row_name(row)), *(column[i] for column in columns), *_test(row)] for i, row in enumerate(rows)]
-    header = ["Contrast", "KID fine-tuned", "KID scratch", "Difference", "p", "p (Holm)", "Hedges' g"]
-    words = "Fine-tuned against from scratch; negative differences favour fine-tuning. " + _caption(content)
+    header = ["Contrast", "KID fine-tuned", "KID scratch", "Difference", "p", "p (Holm)", "g_z"]
+    words = (
+        "Fine-tuned against from scratch; negative differences favour fine-tuning. p of Student's paired test over "
+        f"seeds, these real images given; corrected (Holm) for the {_explored(content)}. With equal networks, equal "
+        "wall-clock repeats equal steps but for timing. g_z: Hedges' g of the paired differences, not to be read as "
+        f"Cohen's d of independent groups.{_failed(content)} {_caption(content)}"
+    )
     return [Table(words, header, body, 0)]
 
 
 def headline(content: dict[str, Any]) -> Table:
     """At equal steps: both arms and their difference, a row a family, source and fraction; floor and ceiling below."""
     rows = [row for row in content["contrasts"] if row["budget"] == "steps"]
-    step = content["config"]["points"][-1]
-    ends = {(c["family"], c["start"], c["fraction"]): c["kid"] for c in content["curves"] if c["step"] == step}
-    references = {"Real training images": content["floor"], "A Gaussian fitted to the pixels": content["ceiling"]}
-    scratch = cells([*(ends[row["family"], "scratch", row["fraction"]] for row in rows), *references.values()])
-    tuned = cells([ends[row["family"], row["source"], row["fraction"]] for row in rows])
-    tests = differences(rows)
+    names = {_floor_name(content): content["floor"]} | {
+        f"A Gaussian fitted to the pixels, {row['fraction']:.0%}": row["ceiling"] for row in content["ceilings"]
+    }
+    scratch = cells([*(row["scratch"] for row in rows), *names.values()])
+    tuned, tests = cells([row["tuned"] for row in rows]), differences(rows)
     body = [[_arms(row), scratch[i], tuned[i], *tests[i]] for i, row in enumerate(rows)]
-    below = [[Cell(name), scratch[len(rows) + i], *[Cell()] * 4] for i, name in enumerate(references)]
+    below = [[Cell(name), scratch[len(rows) + i], *[Cell()] * 4] for i, name in enumerate(names)]
     header = ["Family, source, share of the data", "KID ↓ from scratch", "KID ↓ fine-tuned",
               "Fine-tuned − from scratch", "p", "p (Holm)"]  # fmt: skip
+    primary = "Bold: the primary contrast; the others' p is" if any(row["primary"] for row in rows) else "p is"
     words = (
-        f"{what(content)}: KID of {counts(content)} after {step:,} optimiser steps, {seeds(content)}, 95 % intervals "
-        f"over seeds and images. Bold: the primary contrast. {content['device']}."
+        f"{what(content)}: KID of {counts(content)} after {content['config']['points'][-1]:,} optimiser steps, "
+        f"{_pairs(rows)}, 95 % intervals over seeds and images. {primary} corrected (Holm) for all "
+        f"{_explored(content)} of the study.{_guidance(content)}{_failed(content)} {content['device']}."
     )
     return Table(words, header, body + below, len(below))
+
+
+def _floor_name(content: dict[str, Any]) -> str:
+    """Training beside test images, or halves of these where they are few: analysis.evaluation.sets.floor_pair."""
+    real = content["real"]
+    halves = f"Two halves of the real {real['split']} images, {real['floor_n']} each"
+    return halves if real["floor_n"] < min(real["n"], content["n"]) else "Real training images"
+
+
+def _pairs(rows: list[dict[str, Any]]) -> str:
+    """Of how many pairs of runs the numbers are means."""
+    numbers = sorted({len(row["seeds"]) for row in rows})
+    return f"means of {' to '.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} seeds"
+
+
+def _explored(content: dict[str, Any]) -> str:
+    return f"{sum(not row['primary'] for row in content['contrasts'])} exploratory contrasts"
+
+
+def _failed(content: dict[str, Any]) -> str:
+    return f" Failed: {', '.join(content['failed'])}." if content.get("failed") else ""
 
 
 def _arms(row: dict[str, Any]) -> Cell:

@@ -1,5 +1,6 @@
 """Families x modalities x seeds, at their ends and at equal training time."""
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
@@ -169,7 +170,7 @@ def _read_alike(config, rows: list[pairs.Scored]) -> dict[str, list[pairs.Scored
         then = {family: pairs.at_seconds(run, seconds) for family, run in here.items()}
         if all(then.values()):
             for family, row in then.items():
-                found[family].append(pairs.Scored(row.facts | {"seconds": seconds}, row.real))
+                found[family].append(dataclasses.replace(row, facts=row.facts | {"seconds": seconds}))
     return {family: group for family, group in found.items() if group}
 
 

@@ -1,9 +1,10 @@
 """KID, or a mean over images, over several seeds, and the difference of two arms: interval, paired test, effect size.
 
-Two levels are resampled (hierarchical bootstrap): seeds with replacement, each with the images that it drew, whose
-noise is in its value already (Davison and Hinkley 1997, section 3.8: below the first level, without replacement); and
-the real images, once for all seeds and both arms, since every run is scored against the same. They enter by the
-influence that each has on KID, which is exact to first order.
+Two levels are resampled (hierarchical bootstrap): seeds with replacement, each with its value as it is (Davison and
+Hinkley 1997, section 3.8: below the first level, without replacement); and what all runs share, once for all seeds and
+both arms: the real images, and the draws, since the i-th image is drawn from the same noise and label in all runs. Both
+enter by the influence that each image has on KID, which is exact to first order. A draw's part that is not shared is in
+the seeds' values too, and so counts a little more than once.
 
 A bootstrap of k clusters is too narrow, by t against z and by the root of k / (k - 1) (Hesterberg 2015, section 4.2);
 the part that comes of the seeds is widened by as much.
@@ -19,6 +20,7 @@ import numpy as np
 from scipy import stats
 
 DRAWS = 10_000
+SHARED = ("real", "drawn")  # fields of Scored whose images are the same in all runs
 SLACK = 0.05  # share by which a clock may run on past a run's end
 
 
@@ -31,11 +33,13 @@ class Scored:
       real: [m], what each real image adds to the metric: of KID see `analysis.metrics.kid.kid_influence`, of a mean
         over images their deviations from it.
       metric: which of the facts is meant.
+      drawn: [n], the same of each generated image; empty where images are not drawn alike in all runs.
     """
 
     facts: dict[str, Any]
     real: np.ndarray
     metric: str = "kid"
+    drawn: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     @property
     def value(self) -> float:
@@ -44,7 +48,7 @@ class Scored:
 
 def read(facts: dict[str, Any], path: Path) -> Scored:
     with np.load(path) as file:
-        return Scored(facts, file["real"].astype(np.float64))
+        return Scored(facts, file["real"].astype(np.float64), drawn=file["generated"].astype(np.float64))
 
 
 def at_step(run: Sequence[Scored], step: int) -> Scored | None:
@@ -69,7 +73,8 @@ def _blend(a: Scored, b: Scored, share: float) -> Scored:
         for name, value in b.facts.items()
         if isinstance(value, dict) and "value" in value and name in a.facts
     }
-    return Scored(b.facts | between, (1.0 - share) * a.real + share * b.real, b.metric)
+    real, drawn = ((1.0 - share) * x + share * y for x, y in ((a.real, b.real), (a.drawn, b.drawn)))
+    return Scored(b.facts | between, real, b.metric, drawn)
 
 
 def grouped(rows: Sequence[Scored], *names: str) -> Iterator[tuple[dict[str, Any], list[Scored]]]:
@@ -81,7 +86,8 @@ def grouped(rows: Sequence[Scored], *names: str) -> Iterator[tuple[dict[str, Any
 
 def mean(runs: Sequence[Scored], seed: int = 0) -> dict[str, Any]:
     """{"value", "low", "high", "seeds"}: mean over seeds; without an interval where there is one seed."""
-    return _estimate(np.array([run.value for run in runs]), np.mean([run.real for run in runs], 0), seed)
+    shared = [np.mean([getattr(run, name) for run in runs], 0) for name in SHARED]
+    return _estimate(np.array([run.value for run in runs]), shared, seed)
 
 
 def over_seeds(estimates: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -110,12 +116,12 @@ def paired(a: Sequence[Scored], b: Sequence[Scored], seed: int = 0) -> dict[str,
       seeds (Hedges 1981)}.
     """
     differences = np.array([x.value - y.value for x, y in zip(a, b, strict=True)])
-    real = np.mean([x.real - y.real for x, y in zip(a, b, strict=True)], 0)
+    shared = [np.mean([getattr(x, name) - getattr(y, name) for x, y in zip(a, b, strict=True)], 0) for name in SHARED]
     k, spread = len(differences), differences.std(ddof=1) if len(differences) > 1 else 0.0
     effect = float(differences.mean() / spread * _small_sample(k)) if spread > 0 else None
     p = float(stats.ttest_1samp(differences, 0.0).pvalue) if spread > 0 else None
     return {
-        "difference": _estimate(differences, real, seed),
+        "difference": _estimate(differences, shared, seed),
         "mean_a": float(np.mean([x.value for x in a])),
         "mean_b": float(np.mean([y.value for y in b])),
         "differences": differences.tolist(),
@@ -129,24 +135,26 @@ def _small_sample(k: int) -> float:
     return 1.0 - 3.0 / (4.0 * (k - 1) - 1.0)
 
 
-def _estimate(values: np.ndarray, real: np.ndarray, seed: int) -> dict[str, Any]:
+def _estimate(values: np.ndarray, shared: Sequence[np.ndarray], seed: int) -> dict[str, Any]:
     k, value = len(values), float(values.mean())
     if k < 2:
         return {"value": value, "low": None, "high": None, "seeds": k}
-    low, high = np.quantile(bootstrap(values, real, np.random.default_rng(seed)), [0.025, 0.975])
+    low, high = np.quantile(bootstrap(values, shared, np.random.default_rng(seed)), [0.025, 0.975])
     return {"value": value, "low": float(low), "high": float(high), "seeds": k}
 
 
-def bootstrap(values: np.ndarray, real: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Means of values [k] over resampled seeds and real images, [DRAWS].
+def bootstrap(values: np.ndarray, shared: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Means of values [k] over resampled seeds and shared images, [DRAWS].
 
     Args:
-      real: [m] mean influence of each real image on the values.
+      shared: of each kind of image the mean influence of each on the values, [m]; empty where none is shared.
     """
-    k, m = len(values), len(real)
-    seeds = values[rng.integers(0, k, (DRAWS, k))].mean(1) - values.mean()
-    images = rng.multinomial(m, np.full(m, 1.0 / m), DRAWS) @ real / m
-    return values.mean() + widening(k) * seeds + images
+    k = len(values)
+    means = values.mean() + widening(k) * (values[rng.integers(0, k, (DRAWS, k))].mean(1) - values.mean())
+    for influence in (influence for influence in shared if len(influence)):
+        m = len(influence)
+        means += rng.multinomial(m, np.full(m, 1.0 / m), DRAWS) @ influence / m
+    return means
 
 
 def widening(k: int) -> float:

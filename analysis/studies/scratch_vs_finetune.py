@@ -1,6 +1,7 @@
 """Families x beginnings x fractions of the data x seeds, read at several checkpoints of each training."""
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from analysis.studies import commands, pairs, readings
 from analysis.studies.job import Job
 
 SCRATCH = "scratch"
+COUNTED = "with pretraining"  # the budget that counts it
 
 
 class Cell(NamedTuple):
@@ -68,7 +70,7 @@ def _training(config, work: Path, cell: Cell, source: Job | None) -> Job:
 
 
 def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
-    """{"rows", "curves", "contrasts", "pretraining", "strips", "floor", "ceiling"} of what has been evaluated."""
+    """{"rows", "curves", "contrasts", "pretraining", "strips", ...} of what has been evaluated."""
     rows = [row for cell in cells(config) for row in _rows(config, work, cell)]
     folder = work / "runs" / "sources"
     cost = {
@@ -82,6 +84,7 @@ def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
         "contrasts": contrasts(config, rows, cost),
         "pretraining": {"steps": config.pretrain_steps, "seconds": cost},
         "strips": _strips(config, work),
+        "guidance": _guidance(config, work),
         **_references(config, work),
     }
 
@@ -93,11 +96,15 @@ def _rows(config, work: Path, cell: Cell) -> list[pairs.Scored]:
 
 
 def _references(config, work: Path) -> dict[str, Any]:
-    """Floor and ceiling, of the first evaluation with the most data."""
+    """Floor, and the ceiling of each fraction of the data, which the Gaussian is fitted to."""
+    found: dict[str, Any] = {}
+    ceilings = {}
     for cell in sorted(cells(config), key=lambda cell: -cell.fraction):
-        if found := readings.references(config, _end(config, work, cell)):
-            return found
-    return {}
+        reference = readings.references(config, _end(config, work, cell))
+        if reference and cell.fraction not in ceilings:
+            ceilings[cell.fraction] = reference.pop("ceiling")
+            found = found or reference
+    return found | {"ceilings": [{"fraction": fraction, "ceiling": row} for fraction, row in sorted(ceilings.items())]}
 
 
 def curves(rows: list[pairs.Scored]) -> list[dict[str, Any]]:
@@ -116,12 +123,15 @@ def contrasts(config: ml_collections.ConfigDict, rows: list[pairs.Scored], cost:
     for family, source, fraction in itertools.product(config.families, config.sources, config.fractions):
         here = [row for row in rows if (row.facts["family"], row.facts["fraction"]) == (family, fraction)]
         arms = [_by_seed([row for row in here if row.facts["start"] == start]) for start in (source, SCRATCH)]
-        seeds = sorted(set(arms[0]) & set(arms[1]))
         chosen = {"family": family, "source": source, "fraction": fraction}
-        for budget, (tuned, scratch) in _budgets(config, arms, seeds, cost[family][source]).items():
-            test = pairs.paired(tuned, scratch)
-            primary = budget == "steps" and chosen == config.primary.to_dict()
-            found.append(chosen | {"budget": budget, "primary": primary} | test)
+        for budget, runs in _budgets(config, arms, cost[family][source]).items():
+            both = {seed: pair for seed, pair in runs.items() if None not in pair}
+            if both:
+                primary = budget == "steps" and chosen == config.primary.to_dict()
+                tuned, scratch = zip(*both.values(), strict=True)
+                before = cost[family][source] if budget == COUNTED else 0.0
+                facts = {"budget": budget, "primary": primary, "seeds": list(both)} | _arms(tuned, scratch, before)
+                found.append(chosen | facts | pairs.paired(tuned, scratch))
     pairs.correct([row for row in found if not row["primary"]])
     return found
 
@@ -133,25 +143,34 @@ def _by_seed(rows: list[pairs.Scored]) -> dict[int, list[pairs.Scored]]:
     return found
 
 
-def _budgets(config, arms, seeds: list[int], pretraining: float | None) -> dict[str, tuple[list, list]]:
-    """{budget: (fine-tuned, from scratch)}, scored runs in the order of `seeds`; without budgets not reached.
+def _arms(tuned, scratch, before: float) -> dict[str, Any]:
+    """Mean of each arm over the seeds compared, and how many seconds the fine-tuned took longer, with those before."""
+    late = [before + a.facts["seconds"] - b.facts["seconds"] for a, b in zip(tuned, scratch, strict=True)]
+    return {"tuned": pairs.mean(tuned), "scratch": pairs.mean(scratch), "seconds_apart": float(np.mean(late))}
+
+
+def _budgets(config, arms, pretraining: float | None) -> dict[str, dict[int, tuple]]:
+    """{budget: {seed: (fine-tuned, from scratch)}}; None where a run has not been scored there.
 
     steps: at the last common step. wall-clock: at the time that the faster of the two took for it. with pretraining:
-    the fine-tuned at its end, beside scratch at that time and that of the pretraining.
+    the fine-tuned at its end, beside scratch when it had been trained for that time and the pretraining's, or at its
+    own end, which has as many steps, where the clock says a little more.
     """
-    tuned, scratch = ([arm[seed] for seed in seeds] for arm in arms)
-    ends = [[pairs.at_step(run, config.points[-1]) for run in arm] for arm in (tuned, scratch)]
-    if not seeds or any(end is None for arm in ends for end in arm):
-        return {}
-    found = {"steps": tuple(ends)}
-    least = [min(a.facts["seconds"], b.facts["seconds"]) for a, b in zip(*ends, strict=True)]
-    found["wall-clock"] = tuple(
-        [pairs.at_seconds(run, time) for run, time in zip(arm, least, strict=True)] for arm in (tuned, scratch)
-    )
-    if config.charge_pretraining and pretraining is not None:
-        times = [end.facts["seconds"] + pretraining for end in ends[0]]
-        found["with pretraining"] = (ends[0], [pairs.at_seconds(r, t) for r, t in zip(scratch, times, strict=True)])
-    return {name: arms for name, arms in found.items() if all(run is not None for arm in arms for run in arm)}
+    found: dict[str, dict[int, tuple]] = {"steps": {}, "wall-clock": {}, COUNTED: {}}
+    last, end = config.points[-1], points(config, SCRATCH)[-1]
+    for seed in sorted(set(arms[0]) | set(arms[1])):
+        tuned, scratch = (arm.get(seed, []) for arm in arms)
+        ends = tuple(pairs.at_step(run, last) for run in (tuned, scratch))
+        found["steps"][seed] = ends
+        if None in ends:
+            continue
+        least = min(run.facts["seconds"] for run in ends)
+        found["wall-clock"][seed] = tuple(pairs.at_seconds(run, least) for run in (tuned, scratch))
+        final = pairs.at_step(scratch, end)
+        if config.charge_pretraining and pretraining is not None and final:
+            time = min(ends[0].facts["seconds"] + pretraining, final.facts["seconds"])
+            found[COUNTED][seed] = (ends[0], pairs.at_seconds(scratch, time))
+    return found
 
 
 def pictures(config: ml_collections.ConfigDict, work: Path) -> dict[str, Path]:
@@ -165,6 +184,16 @@ def _strips(config, work: Path) -> list[dict[str, Any]]:
         | readings.strip(_end(config, work, cell), _picture(cell))
         for cell in _drawn(config, work)
     ]
+
+
+def _guidance(config, work: Path) -> dict[str, float]:
+    """{family: guidance that its images were drawn with}, of families that have such a thing."""
+    found = {}
+    for cell in _drawn(config, work):
+        guidance = json.loads(_end(config, work, cell).read_text())["sampling"].get("guidance")
+        if guidance is not None:
+            found.setdefault(cell.family, guidance)
+    return found
 
 
 def _picture(cell: Cell) -> str:

@@ -15,7 +15,7 @@ def get_study(name: str) -> Config:
     config = Config()
     config.study = name  # which of analysis/studies
     config.name = ""  # of the results file, results/STUDY/NAME.json: the size
-    config.seeds = (0, 1, 2)  # of the trainings; each also draws the samples of its runs
+    config.seeds = (0, 1, 2)  # of the trainings; all runs draw their samples from the same noise
     config.data = get_source("phantom")  # what is modelled
     config.fields = ()  # of every training's config, such as "data.image_size=32"
     config.family_fields = Config({family: () for family in FAMILIES})  # and of one family's
@@ -64,6 +64,8 @@ def finish(
     sizes[chosen[0]](config)
     for name in others:
         config.data.preset = name
+        if "primary" in config:
+            config.primary.family = ""  # what was written down beforehand is of the size's own dataset
     config.name = "_".join([chosen[0], *others])
     config.lock()
     return config

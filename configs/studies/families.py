@@ -41,7 +41,7 @@ def smoke(config: Config) -> None:
 
 def cpu(config: Config) -> None:
     """Phantom and NIH chest X-rays and brain MRI at 32x32; give --config.modalities.nih.dir and .brain_mri.dir."""
-    config.chosen = ("phantom", "nih", "brain_mri", "phantom_us")
+    config.chosen = ("phantom", "nih", "brain_mri")
     config.fields = (
         "data.image_size=32", "data.num_images=4000", "train.batch_size=16", "eval.every=", "eval.preview_every=",
         "eval.final_images=16",
@@ -49,7 +49,7 @@ def cpu(config: Config) -> None:
     widths(config, "(160,128)", "(136,96)", "(2,2)", "(16,16)")
     config.family_fields.ddpm = config.family_fields.flow = ("model.unet.patch=4", "model.unet.channels=48")
     config.points = Config(
-        {"gan": (400, 800, 1600), "vae": (1000, 2000, 4000), "ddpm": (500, 1000, 2000), "flow": (500, 1000, 2000)}
+        {"gan": (200, 400, 800), "vae": (500, 1000, 2000), "ddpm": (250, 500, 1000), "flow": (250, 500, 1000)}
     )
     config.evaluate.n = 400
     config.expected = "DDPM and flow 2 hours on 2 CPU cores, from a few training steps; GAN and VAE not measured"

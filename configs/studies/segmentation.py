@@ -64,7 +64,9 @@ def smoke(config: Config) -> None:
 
 def cpu(config: Config) -> None:
     """Nuclei of the 2018 Data Science Bowl at 64x64; give --config.data.dir (with images/ and masks/)."""
-    config.data.preset = "nuclei"
+    config.data.preset, config.fractions = "nuclei", (0.1, 1.0)
+    config.train_steps = config.pretrain_steps = 400
+    config.steps = config.published_steps = (1, 2, 4, 8)
     config.fields = ("data.image_size=64", "eval.every=", "eval.preview_every=")
     config.expected = "8 hours on 2 CPU cores, from the 9 minutes that --dry-run says of one training"
 

@@ -6,6 +6,7 @@ import pytest
 
 from analysis import figures
 from analysis.headline import BEGIN, END, headline
+from analysis.plots import study_scratch_vs_finetune
 from data import UserError
 from tests.analysis.studies.made_up import WHAT, estimate
 from tests.train.helpers import ROOT
@@ -14,12 +15,13 @@ from tests.train.helpers import ROOT
 def results(folder, size="cpu", value=0.3):
     """A scratch_vs_finetune results file of one family with made-up numbers."""
     arm = {"family": "ddpm", "fraction": 0.1}
-    contrast = arm | {"source": "natural", "difference": estimate(-0.1), "mean_a": value - 0.1, "mean_b": value,
-                      "p": 0.0123, "effect": -2.0}  # fmt: skip
+    contrast = arm | {"source": "natural", "difference": estimate(-0.1), "tuned": estimate(value - 0.1),
+                      "scratch": estimate(value), "seeds": [0, 1, 2], "p": 0.0123, "effect": -2.0}  # fmt: skip
     content = WHAT | {
         "study": "scratch_vs_finetune", "config": {"points": [2, 4]}, "rows": [{"seed": seed} for seed in range(3)],
-        "curves": [arm | {"start": start, "step": step, "kid": estimate(value + 1.0 / step - 0.25 - shift)}
-                   for start, shift in (("scratch", 0.0), ("natural", 0.1)) for step in (2, 4)],
+        "ceilings": [{"fraction": 0.1, "ceiling": {"value": 0.2, "low": 0.19, "high": 0.21}}],
+        "guidance": {"ddpm": 3.0},
+        "failed": {"ddpm/scratch/fraction_0.1/seed_3/train": "failed: status 1"},
         "contrasts": [contrast | {"budget": "steps", "primary": True},
                       contrast | {"budget": "wall-clock", "primary": False, "p_holm": 0.5}],
     }  # fmt: skip
@@ -35,8 +37,18 @@ def test_a_row_an_arm_at_equal_steps_with_the_references_below(tmp_path):
         ["**DDPM, natural, 10%**", "0.300 [0.280, 0.320]", "0.200 [0.180, 0.220]", "−0.100 [−0.120, −0.080]",
          "0.0123", "–"],
         ["Real training images", "0.001 [−0.001, 0.003]", "", "", "", ""],
-        ["A Gaussian fitted to the pixels", "0.200 [0.190, 0.210]", "", "", "", ""],
+        ["A Gaussian fitted to the pixels, 10%", "0.200 [0.190, 0.210]", "", "", "", ""],
     ]  # fmt: skip
+
+
+def test_what_a_reader_could_be_misled_by_is_said(tmp_path):
+    results(tmp_path)
+    words = headline(tmp_path, tmp_path).splitlines()[0]
+    for said in ("means of 3 seeds", "after 4 optimiser steps", "Guidance: DDPM 3.", "all 1 exploratory contrasts",
+                 "Failed: ddpm/scratch/fraction_0.1/seed_3/train."):  # fmt: skip
+        assert said in words
+    content = WHAT | {"real": {"split": "test", "n": 60, "floor_n": 30}}
+    assert study_scratch_vs_finetune._floor_name(content) == "Two halves of the real test images, 30 each"
 
 
 def test_the_largest_size_is_told_and_a_smoke_never(tmp_path):

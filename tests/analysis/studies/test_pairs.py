@@ -35,6 +35,23 @@ def test_intervals_of_five_seeds_cover_the_truth(monkeypatch, between, within, c
     assert 273 <= covered <= 297, covered
 
 
+@pytest.mark.parametrize(("between", "own", "common"), [(0.1, 0.1, 1.0), (0.3, 0.5, 0.5)])
+def test_noise_that_all_runs_are_drawn_from_is_in_the_interval(monkeypatch, between, own, common):
+    """Draw i of a run has a part that all runs share and one of its own; without the first, too few intervals hold."""
+    monkeypatch.setattr(pairs, "DRAWS", 2000)
+    rng, covered, blind = np.random.default_rng(4), 0, 0
+    for _ in range(300):
+        shared, runs = rng.normal(0.0, common * M**0.5, M), []
+        for seed in range(5):
+            drawn = shared + rng.normal(0.0, own * M**0.5, M)
+            facts = {"seed": seed, "kid": {"value": 0.3 + rng.normal(0.0, between) + drawn.mean()}}
+            runs.append(Scored(facts, np.zeros(M), drawn=drawn - drawn.mean()))
+        found, without = pairs.mean(runs), pairs.mean([Scored(run.facts, run.real) for run in runs])
+        covered += found["low"] <= 0.3 <= found["high"]
+        blind += without["low"] <= 0.3 <= without["high"]
+    assert 273 <= covered <= 299 and blind < 273, (covered, blind)
+
+
 def test_an_interval_of_seeds_alone_is_not_wasteful():
     """Only seeds vary: about as wide as Student's interval."""
     rng, ratios = np.random.default_rng(1), []

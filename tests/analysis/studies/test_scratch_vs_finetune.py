@@ -85,6 +85,32 @@ def test_budgets_compare_what_cost_the_same():
     # The fine-tuned one ends at 80 - 20 s, when scratch is at step 6.
     counted = found["with pretraining"]
     assert counted["mean_a"] - counted["mean_b"] == pytest.approx(3.0 - 4.0)
-    late = study.contrasts(config, rows, {"gan": {"natural": 20.0}})
-    assert {row["budget"] for row in late} == {"steps", "wall-clock"}
+    assert found["steps"]["seconds_apart"] == 80.0 - 40.0 and found["with pretraining"]["seconds_apart"] == 0.0
+    # Of a longer pretraining scratch is read at its end, with as many steps; by how much the clocks differ is told.
+    late = {row["budget"]: row for row in study.contrasts(config, rows, {"gan": {"natural": 20.0}})}
+    assert late["with pretraining"]["seconds_apart"] == 100.0 - 60.0
+    assert late["with pretraining"]["mean_b"] == pytest.approx(4.0 + 0.5)
     assert found["steps"]["primary"] and "p_holm" not in found["steps"] and "p_holm" in counted
+
+
+def test_a_run_that_is_missing_takes_its_pair_along_and_no_other():
+    from configs.studies.scratch_vs_finetune import get_config
+
+    config = get_config("smoke")
+    rows = [scored("gan", start, seed, p, p, value * seed) for start, value in (("scratch", 10.0), ("natural", 4.0))
+            for seed in (0, 1, 2) for p in ((2, 4, 6) if start == "scratch" else (2, 4))]  # fmt: skip
+    left = [row for row in rows if (row.facts["start"], row.facts["seed"], row.facts["step"]) != ("natural", 2, 4)]
+    left = [row for row in left if (row.facts["start"], row.facts["seed"], row.facts["step"]) != ("scratch", 1, 6)]
+    found = {row["budget"]: row for row in study.contrasts(config, left, {"gan": {"natural": 2.0}})}
+    assert {budget: row["seeds"] for budget, row in found.items()} == {
+        "steps": [0, 1], "wall-clock": [0, 1], "with pretraining": [0]}  # fmt: skip
+    steps = found["steps"]
+    assert steps["tuned"]["value"] == 2.0 and steps["scratch"]["value"] == 5.0 and steps["differences"] == [0.0, -6.0]
+
+
+def test_only_what_the_protocol_names_is_primary():
+    from configs.studies.scratch_vs_finetune import get_config
+
+    assert get_config("cpu").primary.family == "ddpm" and get_config("cpu").data.preset == "brain_mri"
+    for size in ("gpu", "cpu,nih"):
+        assert get_config(size).primary.family == ""
