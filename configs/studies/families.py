@@ -11,6 +11,7 @@ minutes and says nothing; `:cpu` is at 32x32, `:gpu` at 64x64.
 from configs.studies.base import FAMILIES, Config, get_source, get_study, tiny
 from configs.studies.base import finish as finish_study
 
+EVEN = ("optim.net.schedule=constant",)  # runs are read before their end, where a falling rate would not have fallen
 MODALITIES = ("phantom", "phantom_mri", "phantom_us", "nih", "brain_mri", "folder")
 
 
@@ -47,7 +48,7 @@ def cpu(config: Config) -> None:
         "eval.final_images=16",
     )  # fmt: skip
     widths(config, "(160,128)", "(136,96)", "(2,2)", "(16,16)")
-    config.family_fields.ddpm = config.family_fields.flow = ("model.unet.patch=4", "model.unet.channels=48")
+    config.family_fields.ddpm = config.family_fields.flow = (*EVEN, "model.unet.patch=4", "model.unet.channels=48")
     config.points = Config(
         {"gan": (200, 400, 800), "vae": (500, 1000, 2000), "ddpm": (250, 500, 1000), "flow": (250, 500, 1000)}
     )
@@ -61,6 +62,7 @@ def gpu(config: Config) -> None:
     config.points = Config({family: (2500, 5000, 10_000, 20_000) for family in FAMILIES})
     config.fields = ("data.image_size=64", "train.batch_size=128", "eval.every=2500 steps", "eval.preview_every=")
     widths(config, "(352,224,96)", "(256,192,96)", "(2,4,0)", "(16,16,0)")
+    config.family_fields.ddpm = config.family_fields.flow = EVEN
     config.evaluate.n = 5000
     config.expected = "not measured yet; --dry-run estimates it on the device at hand"
 
@@ -68,4 +70,4 @@ def gpu(config: Config) -> None:
 def widths(config: Config, gan: str, vae: str, groups: str, latents: str) -> None:
     """Of GAN and VAE, so that they have about as many parameters as the U-Net of DDPM and flow."""
     config.family_fields.gan = (f"model.generator_channels={gan}", f"model.discriminator_channels={gan}")
-    config.family_fields.vae = (f"model.channels={vae}", f"model.groups={groups}", f"model.latents={latents}")
+    config.family_fields.vae = (*EVEN, f"model.channels={vae}", f"model.groups={groups}", f"model.latents={latents}")
