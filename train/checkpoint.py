@@ -169,6 +169,7 @@ class Checkpointer:
 
 def read_params(step_folder: Path) -> dict[str, Any]:
     """{"params", "ema"} of a saved step as nested dicts of NumPy arrays; the rest is not read."""
+    step_folder = step_folder.absolute()  # below a relative path Orbax finds no metadata
     saved = _saved_tree(step_folder)
     wanted = {name: saved[name] for name in ("params", "ema")}
     as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)

@@ -66,6 +66,13 @@ def test_a_run_begins_from_the_average_or_the_raw_weights(source, tmp_path, cach
     assert start.differences == []
 
 
+def test_a_source_may_be_named_from_where_one_stands(source, tmp_path, cache, monkeypatch):
+    monkeypatch.chdir(source.parent)
+    _, _, state = started(tmp_path / "here", cache, f"--config.init.source={source.name}")
+    _, _, other = started(tmp_path / "there", cache, f"--config.init.source={source}")
+    jax.tree.map(np.testing.assert_array_equal, state.params, other.params)
+
+
 def test_the_report_lists_every_tensor_and_is_read_back(source, tmp_path, cache, capsys):
     checkpoint = source / "checkpoints" / "3"
     given = f"--config.init.source={checkpoint}", "--config.init.train=head", "--config.data.channels=3"
