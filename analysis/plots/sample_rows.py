@@ -32,8 +32,7 @@ def draw(results: Sequence[Result]) -> Drawing:
     captions = _captions(next(iter(strips)))
     rows = [result for result in strips if _captions(result) == captions and len(strips[result]) == len(captions)]
     left = [result.path.name for result in results if result not in rows]
-    words = [textwrap.wrap(caption.replace("_", " "), 15, break_long_words=False) for caption in captions]
-    figure = rows_figure([strips[result] for result in rows], labels(rows), words)
+    figure = rows_figure([strips[result] for result in rows], labels(rows), [_lines(caption) for caption in captions])
     caption = (
         f"The first {len(captions)} synthetic samples of each run, not chosen, with the same labels in every row. "
         f"{describe_images(rows[0])}. Not for diagnosis."
@@ -75,7 +74,12 @@ def read_rows(
 
 def label_lines(row: dict[str, Any]) -> list[list[str]]:
     """What stands above each tile of a study's row of samples."""
-    return [caption.replace("_", " ").split(", ") for caption in row["captions"][:COLUMNS]]
+    return [_lines(caption) for caption in row["captions"][:COLUMNS]]
+
+
+def _lines(caption: str) -> list[str]:
+    """A caption in lines no wider than a tile."""
+    return textwrap.wrap(caption.replace("_", " "), 15, break_long_words=False)
 
 
 def rows_figure(strips: Sequence[np.ndarray], names: Sequence[str], words: Sequence[Sequence[str]]):

@@ -53,7 +53,7 @@ def cpu(config: Config) -> None:
         {"gan": (200, 400, 800), "vae": (500, 1000, 2000), "ddpm": (250, 500, 1000), "flow": (250, 500, 1000)}
     )
     config.evaluate.n = 400
-    config.expected = "DDPM and flow 2 hours on 2 CPU cores, from a few training steps; GAN and VAE not measured"
+    config.expected = "DDPM and flow 50 minutes on 2 CPU cores, from a few training steps; GAN and VAE not measured"
 
 
 def gpu(config: Config) -> None:

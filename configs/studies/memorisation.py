@@ -57,7 +57,7 @@ def cpu(config: Config) -> None:
         "model.unet.patch=4", "model.unet.channels=48", "optim.net.schedule=constant",
     )  # fmt: skip
     config.evaluate.n = 300
-    config.expected = "3 hours on 2 CPU cores, from a few training steps; the audits are not counted"
+    config.expected = "50 minutes on 2 CPU cores, from a few training steps; the audits are not counted"
 
 
 def gpu(config: Config) -> None:

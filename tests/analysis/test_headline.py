@@ -23,7 +23,9 @@ def results(folder, size="cpu", value=0.3):
         "guidance": {"ddpm": 3.0},
         "failed": {"ddpm/scratch/fraction_0.1/seed_3/train": "failed: status 1"},
         "contrasts": [contrast | {"budget": "steps", "primary": True},
-                      contrast | {"budget": "wall-clock", "primary": False, "p_holm": 0.5}],
+                      contrast | {"budget": "wall-clock", "primary": False, "p_holm": 0.5},
+                      contrast | {"budget": "with pretraining", "primary": False, "difference": estimate(0.05),
+                                  "p_holm": 0.25}],
     }  # fmt: skip
     path = folder / "scratch_vs_finetune" / f"{size}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,16 +37,16 @@ def test_a_row_an_arm_at_equal_steps_with_the_references_below(tmp_path):
     rows = [line for line in headline(tmp_path, tmp_path).splitlines() if line.startswith("|")][2:]
     assert [[cell.strip() for cell in row.strip("|").split("|")] for row in rows] == [
         ["**DDPM, natural, 10%**", "0.300 [0.280, 0.320]", "0.200 [0.180, 0.220]", "−0.100 [−0.120, −0.080]",
-         "0.0123", "–"],
-        ["Real training images", "0.001 [−0.001, 0.003]", "", "", "", ""],
-        ["A Gaussian fitted to the pixels, 10%", "0.200 [0.190, 0.210]", "", "", "", ""],
+         "0.0123", "–", "0.050 [0.030, 0.070]", "0.2500"],
+        ["Real training images", "0.001 [−0.001, 0.003]", *[""] * 6],
+        ["A Gaussian fitted to the pixels, 10%", "0.200 [0.190, 0.210]", *[""] * 6],
     ]  # fmt: skip
 
 
 def test_what_a_reader_could_be_misled_by_is_said(tmp_path):
     results(tmp_path)
     words = headline(tmp_path, tmp_path).splitlines()[0]
-    for said in ("means of 3 seeds", "after 4 optimiser steps", "Guidance: DDPM 3.", "all 1 exploratory contrasts",
+    for said in ("means of 3 seeds", "after 4 optimiser steps", "Guidance: DDPM 3.", "all 2 exploratory contrasts",
                  "Failed: ddpm/scratch/fraction_0.1/seed_3/train."):  # fmt: skip
         assert said in words
     content = WHAT | {"real": {"split": "test", "n": 60, "floor_n": 30}}
