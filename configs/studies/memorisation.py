@@ -66,6 +66,7 @@ def gpu(config: Config) -> None:
     config.fractions = (0.01, 0.05, 0.2, 1.0)
     config.points = Config({family: (2500, 5000, 10_000, 20_000) for family in config.families})
     config.fields = ("data.image_size=64", "train.batch_size=128", "eval.every=2500 steps", "eval.preview_every=")
-    config.family_fields.ddpm = config.family_fields.flow = ("optim.net.schedule=constant",)
+    for family in ("vae", "ddpm", "flow"):
+        config.family_fields[family] = ("optim.net.schedule=constant",)
     config.evaluate.n = 2000
     config.expected = "not measured yet; --dry-run estimates it on the device at hand"
