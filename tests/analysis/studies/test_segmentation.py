@@ -34,7 +34,8 @@ def test_a_grid_is_of_the_largest_fraction_alone():
     config = get_config("cpu")
     grid = study.readings_of(config, study.Cell("flow", 1.0, 0))
     drawn = len(config.ensembles) * (len(config.steps) + len(config.published_steps))
-    assert len(set(grid)) == len(grid) == drawn == 16 and study.Reading("flowsdf", 4, 8) in grid and study.Reading("euler", 2, 8) in grid
+    assert len(set(grid)) == len(grid) == drawn == 16
+    assert study.Reading("flowsdf", 4, 8) in grid and study.Reading("euler", 2, 8) in grid
     assert study.readings_of(config, study.Cell("flow", 0.1, 0)) == [study.Reading("euler", 2, 8)]
     assert study.readings_of(config, study.Cell("unet", 1.0, 0)) == [study.ONE_PASS]
 
