@@ -162,7 +162,8 @@ def _pairs(rows: list[dict[str, Any]]) -> str:
 
 
 def _explored(content: dict[str, Any]) -> str:
-    return f"{sum(not row['primary'] for row in content['contrasts'])} exploratory contrasts"
+    number = sum(not row["primary"] for row in content["contrasts"])
+    return f"{number} exploratory contrast{'s' * (number != 1)}"
 
 
 def _failed(content: dict[str, Any]) -> str:
