@@ -38,7 +38,7 @@ def smoke(config: Config) -> None:
 def cpu(config: Config) -> None:
     """Brain MRI at 64x64, a tenth of the patients; give --config.data.dir."""
     config.data.preset, config.fraction = "brain_mri", 0.1
-    config.generator_steps, config.classifier_steps, config.input_size = 1000, 600, 64
+    config.generator_steps, config.classifier_steps, config.input_size = 3000, 600, 64
     config.ratios = (0.5, 1.0, 2.0, 10.0)
     config.fields = ("data.image_size=64", "eval.every=", "eval.preview_every=", "eval.final_images=16")
     config.expected = "not measured yet; --dry-run estimates the generator's part"
