@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from analysis.downstream.options import Settings
-from analysis.downstream.synthetic import Synthetic, synthetic
+from analysis.downstream.synthetic import Synthetic, added, synthetic
 from data import DataOptions, UserError
 from data.dataset import Dataset
 from data.draws import Orders
@@ -60,17 +60,15 @@ def training_set(dataset: Dataset, options: DataOptions, settings: Settings) -> 
             raise UserError(f"config.data.{name} is of a generator's batches: leave it out, a classifier has --augment")
     real = dataset.arrays("train")
     n = len(real["image"])
-    count = round(settings.ratio * n)
-    if not count:
-        raise UserError(f"--ratio {settings.ratio} of {n} real training images is no image; give a larger one")
+    count = added(settings, n)
     empty = Synthetic(np.asarray(real["image"][:0]), np.zeros((0, k), np.float32), {})
     drawn = synthetic(dataset, options, settings, count) if settings.arm in ("synthetic", "mixed") else empty
-    added = Orders(n, settings.seed).at(np.arange(count)) if settings.arm == "duplicated" else np.zeros(0, int)
-    rows = np.concatenate([np.zeros(0, int) if settings.arm == "synthetic" else np.arange(n), added])
+    again = Orders(n, settings.seed).at(np.arange(count)) if settings.arm == "duplicated" else np.zeros(0, int)
+    rows = np.concatenate([np.zeros(0, int) if settings.arm == "synthetic" else np.arange(n), again])
     facts = {
         "images": len(rows) + len(drawn.images),
         "real": len(np.unique(rows)),
-        "duplicates": len(added),
+        "duplicates": len(again),
         "synthetic": len(drawn.images),
         "patients": dataset.info.patients["train"] if dataset.info.patients and len(rows) else None,
     }

@@ -87,7 +87,6 @@ def same_split(facts: dict[str, Any], dataset: Dataset, options: DataOptions) ->
 
 def drawn(settings: Settings, n: int) -> Path:
     """The folder of n images of --run, drawn now if it is not there; labels as in the run's training split."""
-    from analysis import sample
     from analysis.run import load as load_run
 
     run = load_run(settings.run, settings.checkpoint)
@@ -99,6 +98,25 @@ def drawn(settings: Settings, n: int) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         if not (folder / SAMPLES).exists():
-            command = ["--run", settings.run, "--checkpoint", settings.checkpoint, "--n", str(n)]
-            sample.main([*command, "--seed", str(settings.sample_seed), "--out", str(folder)])
+            draw(settings, n, folder)
     return folder
+
+
+def draw(settings: Settings, n: int, folder: Path) -> None:
+    """Writes n images of --run to `folder`, as analysis.sample does."""
+    from analysis import sample
+
+    command = ["--run", settings.run, "--checkpoint", settings.checkpoint, "--n", str(n)]
+    sample.main([*command, "--seed", str(settings.sample_seed), "--out", str(folder)])
+
+
+def added(settings: Settings, n: int) -> int:
+    """How many images --ratio adds to n real ones.
+
+    Raises:
+      UserError: none.
+    """
+    count = round(settings.ratio * n)
+    if not count:
+        raise UserError(f"--ratio {settings.ratio} of {n} real training images is no image; give a larger one")
+    return count

@@ -12,6 +12,7 @@ from analysis.studies import commands
 from analysis.studies.job import Job
 
 GENERATOR = "generator"
+SAMPLES = "samples"  # the job that draws from it, and its folder
 
 
 class Arm(NamedTuple):
@@ -36,31 +37,42 @@ def cells(config: ml_collections.ConfigDict) -> Iterator[tuple[str, Arm, int]]:
 
 
 def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
-    """The generator, then a classifier for each network, arm and seed, then what each arm gains over another."""
+    """Generator, images drawn from it, a classifier for each network, arm and seed, and what arms gain over others."""
     fields = [f"train.duration={config.generator_steps} steps", f"data.fraction={config.fraction}"]
     generator = commands.training(config, work, GENERATOR, config.family, fields)
-    trained = [_classifier(config, work, generator, *cell) for cell in cells(config)]
-    return [generator, *trained, *(_contrast(config, work, network, *pair)
-                                   for network in config.networks for pair in contrasts(config))]  # fmt: skip
+    trained = [_classifier(config, work, *cell) for cell in cells(config)]
+    gains = [_contrast(config, work, network, *pair) for network in config.networks for pair in contrasts(config)]
+    return [generator, _samples(config, work, generator), *trained, *gains]
 
 
-def _classifier(config, work: Path, generator: Job, network: str, arm: Arm, seed: int) -> Job:
+def _source(config) -> list[str]:
+    """The dataset, as all commands name it."""
     data = [field for field in config.fields if field.startswith("data.")]
-    source = ["--config", f"configs/{config.family}_cxr.py:{config.data.preset}"]
-    source += [f"--config.data.dir={config.data.dir}"] if config.data.dir else []
-    drawn = ["--run", str(generator.outputs[0].parent), "--sample_cache", str(work / "samples")]
+    folder = [f"--config.data.dir={config.data.dir}"] if config.data.dir else []
+    preset = f"configs/{config.family}_cxr.py:{config.data.preset}"
+    return ["--config", preset, *folder, *(f"--config.{field}" for field in data),
+            f"--config.data.fraction={config.fraction}"]  # fmt: skip
+
+
+def _samples(config, work: Path, generator: Job) -> Job:
+    """What the generator draws, once for all arms."""
+    run, ratio = str(generator.outputs[0].parent), str(max(1.0, *config.ratios))
+    argv = ("analysis.downstream.draw", *_source(config), "--run", run, "--ratio", ratio, "--out", str(work / SAMPLES))
+    return Job(SAMPLES, argv, (work / SAMPLES / "samples.npz",), (generator.name,), f"sampling {config.family}")
+
+
+def _classifier(config, work: Path, network: str, arm: Arm, seed: int) -> Job:
     argv = [
-        "analysis.downstream", *source, *(f"--config.{field}" for field in data),
-        f"--config.data.fraction={config.fraction}", "--arm", arm.arm, "--network", network, "--seed", str(seed),
+        "analysis.downstream", *_source(config), "--arm", arm.arm, "--network", network, "--seed", str(seed),
         "--steps", str(config.classifier_steps), "--input_size", str(config.input_size),
         "--out", str(work / "classifiers"), "--name", _name(network, arm, seed),
     ]  # fmt: skip
     argv += ["--ratio", str(arm.ratio)] if arm.ratio else []
-    argv += drawn if arm.arm in ("synthetic", "mixed") else []
+    drawn = arm.arm in ("synthetic", "mixed")
+    argv += ["--samples", str(work / SAMPLES)] if drawn else []
     if config.explain and seed == config.seeds[0]:
         argv += ["--explain", str(config.explain)]
-    needs = (generator.name,) if arm.arm in ("synthetic", "mixed") else ()
-    name = _name(network, arm, seed)
+    name, needs = _name(network, arm, seed), (SAMPLES,) if drawn else ()
     return Job(name, tuple(argv), (_result(work, network, arm, seed),), needs, f"classifier {network}")
 
 

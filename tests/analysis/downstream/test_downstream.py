@@ -10,7 +10,7 @@ import pytest
 
 from analysis import sample
 from analysis.downstream import __main__ as downstream
-from analysis.downstream import paired
+from analysis.downstream import draw, paired
 from analysis.downstream.measures import measure
 from analysis.downstream.options import Settings
 from analysis.downstream.predictions import load
@@ -35,10 +35,15 @@ def results(tmp_path_factory):
     return tmp_path_factory.mktemp("results")
 
 
+def source(cache) -> list[str]:
+    """The dataset and its size, those of `run`."""
+    command = train_command("", cache=cache, config="gan_cxr")[3:]
+    return ["--config", *(part for part in command if "data" in part or "gan" in part)]
+
+
 def call(out, cache, *options):
-    """The arm's result and predictions; the dataset and its size are those of `run`."""
-    config = [part for part in train_command("", cache=cache, config="gan_cxr")[3:] if "data" in part or "gan" in part]
-    argv = ["downstream", "--config", *config, "--steps=6", "--batch_size=16", "--checks=2", "--resamples=50",
+    """The arm's result and predictions."""
+    argv = ["downstream", *source(cache), "--steps=6", "--batch_size=16", "--checks=2", "--resamples=50",
             f"--out={out}", f"--sample_cache={cache}/drawn", *options]  # fmt: skip
     with mock.patch.object(sys, "argv", argv), contextlib.chdir(ROOT):
         assert downstream.main() == 0
@@ -75,13 +80,26 @@ def test_a_run_draws_once(mixed, cache, run):
     assert training["generator"]["same_split"] and training["generator"]["run"] == "gan"
     (folder,) = (path for path in (cache / "drawn").iterdir() if path.is_dir())
     settings = Settings(arm="mixed", run=str(run), sample_cache=str(cache / "drawn"))
-    with mock.patch.object(sample, "main") as draw:
-        assert drawn(settings, 24) == folder and not draw.called
+    with mock.patch.object(sample, "main") as drawing:
+        assert drawn(settings, 24) == folder and not drawing.called
         drawn(dataclasses.replace(settings, sample_seed=1), 24)
         drawn(settings, 25)
-        assert draw.call_count == 2
+        assert drawing.call_count == 2
     images, labels, facts = read(folder)
     assert images.shape == (24, 16, 16, 1) and labels.shape == (24, 2) and facts["seed"] == 0
+
+
+def test_images_drawn_for_a_large_ratio_serve_a_small_one(results, cache, run, mixed, tmp_path):
+    argv = ["draw", *source(cache), f"--run={run}", "--ratio=0.5", f"--out={tmp_path}"]
+    with mock.patch.object(sys, "argv", argv), contextlib.chdir(ROOT):
+        assert draw.main() == 0
+    images, _, _ = read(tmp_path)
+    assert len(images) == 48
+    result, _ = call(results, cache, "--arm=mixed", "--ratio=0.25", f"--samples={tmp_path}", "--name=from_more")
+    assert result["training"]["synthetic"] == 24 and result["training"]["generator"]["same_split"]
+    with mock.patch.object(sys, "argv", ["draw", *source(cache), f"--samples={tmp_path}"]), contextlib.chdir(ROOT):
+        with pytest.raises(UserError, match="needs --run, the generator to draw from"):
+            draw.main()
 
 
 def test_samples_of_another_split_are_refused(results, cache, mixed):
