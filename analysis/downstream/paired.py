@@ -1,8 +1,8 @@
 """python -m analysis.downstream.paired --a MIXED_0.json [...] --b DUPLICATED_0.json [...] [--out FILE.json]
 
 What one arm gains over another on the same test patients: every metric of a less that of b, with a 95 % interval from
-draws of the patients that both arms share. Several files of an arm are its seeds: their mean is taken in every draw.
-The interval is of the choice of test patients; what other seeds would give, the seeds' own values show.
+draws of the patients that both arms share. Several files of an arm are its seeds, in the same order for both: the
+interval is then of patients and seeds, with one file of the patients alone.
 """
 
 import argparse
@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from analysis.downstream.measures import ALL, bootstrap, estimate, values_of
+from analysis.downstream import seeds
+from analysis.downstream.measures import ALL
 from analysis.downstream.predictions import Predictions, load
 from data import UserError
 from train.cli import guarded
@@ -33,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     found = compare(*sides, args.resamples)
     facts = {side: _facts(held) for side, held in (("a", a), ("b", b))}
     for metric, row in found[ALL].items():
-        print(f"{metric:<18}{row['a']:.3f} - {row['b']:.3f} = {row['difference']['value']:+.3f} "
+        print(f"{metric:<18}{row['a']['value']:.3f} - {row['b']['value']:.3f} = {row['difference']['value']:+.3f} "
               f"[{row['difference']['low']:+.3f}, {row['difference']['high']:+.3f}]")  # fmt: skip
     if args.out:
         Path(args.out).parent.mkdir(parents=True, exist_ok=True)
@@ -78,40 +77,29 @@ def check(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> None:
         arms = {tuple(result[key] for key in ARM) for result in side}
         if len(arms) > 1 or len({result["settings"]["seed"] for result in side}) < len(side):
             raise UserError(f"{option}: the files of one side are one arm, each of another seed")
+    if [result["settings"]["seed"] for result in a] != [result["settings"]["seed"] for result in b]:
+        raise UserError("--a and --b: give both the same seeds, in the same order, as they are compared by pairs")
 
 
 def compare(a: list[Predictions], b: list[Predictions], resamples: int) -> dict[str, Any]:
-    """{"all" or class: {metric: {"a", "b", "difference": {"value", "low", "high"}}}} of two arms' seeds.
+    """{"all" or class: {metric: {"a", "b", "difference"}}} of two arms' seeds, each {"value", "low", "high"}.
 
     Raises:
       UserError: predictions of other images, or of other patients.
     """
     if any(p.truth_sha256() != a[0].truth_sha256() or (p.group != a[0].group).any() for p in [*a, *b]):
         raise UserError("the predictions are of other test images: compare arms tested on the same")
-    plain = [_mean([values_of(p, np.ones((1, len(p)))) for p in side]) for side in (a, b)]
-    drawn = [_mean([bootstrap(p, resamples) for p in side]) for side in (a, b)]
-    return {
-        name: {metric: _row(metric, *(float(side[name][metric][0]) for side in plain),
-                            drawn[0][name][metric] - drawn[1][name][metric]) for metric in rows}
-        for name, rows in plain[0].items()
-    }  # fmt: skip
-
-
-def _mean(seeds: list) -> dict[str, dict[str, np.ndarray]]:
-    return {name: {metric: np.mean([seed[name][metric] for seed in seeds], axis=0) for metric in rows}
-            for name, rows in seeds[0].items()}  # fmt: skip
-
-
-def _row(metric: str, a: float, b: float, drawn: np.ndarray) -> dict[str, Any]:
-    exists = np.isfinite([a, b])
-    return {"a": a if exists[0] else None, "b": b if exists[1] else None, "difference": estimate(metric, a - b, drawn)}
+    sides = [seeds.measured(side, resamples) for side in (a, b)]
+    found = {"a": seeds.mean(sides[0]), "b": seeds.mean(sides[1]), "difference": seeds.difference(*sides)}
+    return {name: {metric: {part: rows[name][metric] for part, rows in found.items()} for metric in metrics}
+            for name, metrics in found["a"].items()}  # fmt: skip
 
 
 def _facts(held: list[tuple[dict[str, Any], Predictions]]) -> dict[str, Any]:
     """Which arm it is, and {seed: {metric: value}} of all classes together."""
-    seeds = {str(result["settings"]["seed"]): {metric: row["value"] for metric, row in result["metrics"][ALL].items()}
+    values = {str(result["settings"]["seed"]): {metric: row["value"] for metric, row in result["metrics"][ALL].items()}
              for result, _ in held}  # fmt: skip
-    return {key: held[0][0][key] for key in ARM} | {"seeds": seeds}
+    return {key: held[0][0][key] for key in ARM} | {"seeds": values}
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from analysis.comparison.cells import Cell, Column, make_cells
-from analysis.comparison.result_files import Value, to_value
+from analysis.comparison.cells import Cell
+from analysis.comparison.result_files import to_value
 from analysis.comparison.tables import Table
 from analysis.plots.drawing import Drawing, NothingToDraw, reach
+from analysis.plots.study_parts import cells
 from analysis.plots.style import BLACK, BLUE, GRAY, ORANGE, PAGE, VERMILION, new_figure, styled
 
 METRICS = {"auroc": "AUROC (↑ better)", "accuracy": "Accuracy (↑ better)", "ece": "ECE (↓ better)"}
@@ -14,6 +15,7 @@ ARMS = {
     "duplicated": (ORANGE, "s", "--", "real, repeated (control)"),
 }
 FLAT = {"real": (BLACK, "-", "real alone"), "synthetic": (VERMILION, ":", "synthetic alone")}
+TABLED = {"auroc": "AUROC ↑", "auprc": "AUPRC ↑", "accuracy": "Accuracy ↑", "ece": "ECE ↓", "nll": "NLL ↓"}
 NETWORKS = {"cnn": "CNN", "efficientnet_lite0": "EfficientNet-Lite0"}
 
 
@@ -98,8 +100,8 @@ def _caption(content: dict[str, Any]) -> str:
         f"{content['dataset']}, {content['image_shape'][0]}x{content['image_shape'][1]}: classifiers that learned from "
         f"{content['fraction']:.0%} of the real training split{learned} and from samples of a "
         f"{content['family'].upper()} of the same images, tested on {test['images']} real images of {test['groups']} "
-        f"{test['groups_are']}. Lines: means of {seeds} seeds, which are the dots. Right: mean over seeds, with the "
-        f"95 % interval of a bootstrap over the test {test['groups_are']}. {content['device']}."
+        f"{test['groups_are']}. Lines: means of {seeds} seeds, which are the dots. Right: mean over seeds, with 95 % "
+        f"intervals over {_levels(content)}. {content['device']}."
     )
 
 
@@ -109,36 +111,35 @@ def tables(content: dict[str, Any]) -> list[Table]:
 
 
 def _arms(content: dict[str, Any]) -> Table:
-    keys = list(dict.fromkeys((row["network"], row["arm"], row["ratio"]) for row in content["rows"]))
-    groups = [[r for r in content["rows"] if (r["network"], r["arm"], r["ratio"]) == key] for key in keys]
-    metrics = ("auroc", "auprc", "accuracy", "ece", "nll")
-    cells = [make_cells(Column(name, [_mean(group, name) for group in groups], may_win=False)) for name in metrics]
-    body = [
-        [Cell(_arm_name(*key)), Cell(f"{groups[i][0]['images']:,}"), *(column[i] for column in cells)]
-        for i, key in enumerate(keys)
-    ]
-    header = ["Arm", "Images", "AUROC ↑", "AUPRC ↑", "Accuracy ↑", "ECE ↓", "NLL ↓"]
-    return Table("Means over seeds. " + _caption(content), header, body, 0)
+    rows = content["arms"]
+    columns = _columns([row["metrics"] for row in rows])
+    body = [[Cell(_arm_name(row["network"], row["arm"], row["ratio"])), Cell(f"{row['images']:,}"), *column]
+            for row, column in zip(rows, columns, strict=True)]  # fmt: skip
+    words = f"Means over seeds, with 95 % intervals over {_levels(content)}. "
+    return Table(words + _caption(content), ["Arm", "Images", *TABLED.values()], body, 0)
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[tuple[Cell, ...]]:
+    """The cells of each row, of {metric: {"value", "low", "high"}}."""
+    return list(zip(*(cells([row[name] for row in rows]) for name in TABLED), strict=True))
+
+
+def _levels(content: dict[str, Any]) -> str:
+    """What the intervals hold, and what they do not."""
+    return f"test {content['test']['groups_are']} and seeds; all seeds share one generator and what it drew"
 
 
 def _arm_name(network: str, arm: str, ratio: float) -> str:
     return f"{NETWORKS.get(network, network)}, {arm}" + (f" 1:{ratio:g}" if arm in ARMS else "")
 
 
-def _mean(rows: list[dict[str, Any]], metric: str) -> Value | None:
-    values = [row["metrics"][metric]["value"] for row in rows if row["metrics"][metric]["value"] is not None]
-    return Value(sum(values) / len(values)) if values else None
-
-
 def _contrasts(content: dict[str, Any]) -> Table:
-    rows, metrics = content["contrasts"], ("auroc", "auprc", "accuracy", "ece", "nll")
-    cells = [
-        make_cells(Column(name, [to_value(row["metrics"][name]["difference"]) for row in rows], may_win=False))
-        for name in metrics
-    ]
-    body = [
-        [Cell(f"{NETWORKS.get(row['network'], row['network'])}, {row['a']} − {row['b']}"), *(c[i] for c in cells)]
-        for i, row in enumerate(rows)
-    ]
-    header = ["Difference", "AUROC", "AUPRC", "Accuracy", "ECE", "NLL"]
-    return Table("What one arm gains over another, with 95 % intervals over the test patients.", header, body, 0)
+    rows = content["contrasts"]
+    columns = _columns([{name: row["metrics"][name]["difference"] for name in TABLED} for row in rows])
+    body = [[Cell(f"{NETWORKS.get(row['network'], row['network'])}, {row['a']} − {row['b']}"), *column]
+            for row, column in zip(rows, columns, strict=True)]  # fmt: skip
+    words = (
+        f"Differences of two arms in the same test {content['test']['groups_are']}, with 95 % intervals over "
+        f"{_levels(content)}. Not corrected: of {len(rows)} rows without an effect one in twenty excludes 0 by chance."
+    )
+    return Table(words, ["Difference", *TABLED.values()], body, 0)

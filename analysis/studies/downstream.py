@@ -100,7 +100,7 @@ def _contrast(config, work: Path, network: str, a: Arm, b: Arm) -> Job:
 
 
 def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
-    """{"rows" of every classifier, "contrasts", and what was tested}."""
+    """{"rows" of every classifier, "arms", means over seeds, "contrasts", and what was tested}."""
     rows, facts = [], {}
     for network, arm, seed in cells(config):
         path = _result(work, network, arm, seed)
@@ -109,9 +109,23 @@ def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
             rows.append(_row(result, network, arm, seed))
             facts = {key: result[key] for key in ("dataset", "image_shape", "classes", "exclusive", "test", "data")}
     found = [_difference(work, network, *pair) for network in config.networks for pair in contrasts(config)]
+    found = [row for row in found if row]
     return facts | {
-        "family": config.family, "fraction": config.fraction, "rows": rows, "contrasts": [row for row in found if row],
+        "family": config.family, "fraction": config.fraction, "rows": rows, "arms": list(_means(config, rows, found)),
+        "contrasts": found,
     }  # fmt: skip
+
+
+def _means(config, rows: list[dict[str, Any]], contrasts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each arm of which all seeds were tested: its metrics as a side of one of the contrasts."""
+    for network, arm in itertools.product(config.networks, arms(config)):
+        of = [row for row in contrasts if row["network"] == network]
+        sides = [(row, side) for row in of for side in "ab" if row[side] == arm.name]
+        if sides:
+            row, side = sides[0]
+            learned = [r for r in rows if (r["network"], r["arm"], r["ratio"]) == (network, *arm)]
+            metrics = {metric: values[side] for metric, values in row["metrics"].items()}
+            yield {"network": network, **arm._asdict(), "images": learned[0]["images"], "metrics": metrics}
 
 
 def _row(result: dict[str, Any], network: str, arm: Arm, seed: int) -> dict[str, Any]:

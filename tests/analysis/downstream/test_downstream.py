@@ -125,11 +125,13 @@ def test_arms_are_compared_on_the_same_patients(results, mixed, duplicated, tmp_
     found = json.loads((tmp_path / "d" / "x.json").read_text())
     row, halved = found["metrics"]["all"]["nll"], load(results / "mixed_1_scores.npz")
     second = measure(halved, 20)["all"]["nll"]["value"]
-    assert row["a"] == pytest.approx((mixed[0]["metrics"]["all"]["nll"]["value"] + second) / 2)
-    assert row["difference"]["value"] == pytest.approx(row["a"] - row["b"])
+    assert row["a"]["value"] == pytest.approx((mixed[0]["metrics"]["all"]["nll"]["value"] + second) / 2)
+    assert row["difference"]["value"] == pytest.approx(row["a"]["value"] - row["b"]["value"])
     assert found["b"]["arm"] == "duplicated" and set(found["b"]["seeds"]) == {"0", "1"}
     with pytest.raises(UserError, match="--a: the files of one side are one arm"):
         paired.main(["--a", a[0], b[0], "--b", b[1]])
+    with pytest.raises(UserError, match="give both the same seeds"):
+        paired.main(["--a", *a, "--b", *reversed(b)])
 
 
 def test_results_that_differ_in_more_than_their_images_are_refused(results, mixed, duplicated, tmp_path):

@@ -16,6 +16,8 @@ def test_end_to_end(monkeypatch, tmp_path):
     assert arms == {(*name, seed) for name in names for seed in (0, 1)}
     sizes = {row["arm"]: (row["images"], row["synthetic"]) for row in content["rows"]}
     assert sizes["mixed"][0] == sizes["duplicated"][0] == 2 * sizes["real"][0] and sizes["duplicated"][1] == 0
+    held = {(row["arm"], row["ratio"]): row["metrics"]["auroc"] for row in content["arms"]}
+    assert set(held) == set(names) and all(row["low"] <= row["value"] <= row["high"] for row in held.values())
     assert [(c["a"], c["b"]) for c in content["contrasts"]] == [
         ("mixed_1", "duplicated_1"), ("mixed_1", "real"), ("synthetic_1", "real"),
     ]  # fmt: skip
@@ -45,8 +47,14 @@ def content():
         for network in ("cnn", "efficientnet_lite0") for ratio in (0.5, 10)
     ]  # fmt: skip
     test = {"images": 200, "groups": 150, "groups_are": "patients"}
+    arms = [
+        {"network": network, "arm": arm, "ratio": ratio, "images": 100 * (1 + ratio), "metrics": metrics(0.7)}
+        for network in ("cnn", "efficientnet_lite0")
+        for arm, ratio in (("real", 0), ("synthetic", 1), ("mixed", 0.5), ("mixed", 10), ("duplicated", 0.5),
+                           ("duplicated", 10))
+    ]  # fmt: skip
     return {"dataset": "nih", "image_shape": [64, 64, 1], "fraction": 0.1, "family": "ddpm", "device": "a CPU",
-            "test": test, "rows": rows, "contrasts": contrasts}  # fmt: skip
+            "test": test, "rows": rows, "arms": arms, "contrasts": contrasts}  # fmt: skip
 
 
 def test_lines_are_means_and_the_control_is_beside(tmp_path):
@@ -57,6 +65,7 @@ def test_lines_are_means_and_the_control_is_beside(tmp_path):
     assert list(mixed.get_ydata()) == [pytest.approx(0.715), pytest.approx(0.81)]
     arms, differences = study_downstream.tables(content())
     assert len(arms.rows) == 12 and arms.rows[2][0].text == "CNN, mixed 1:0.5"
+    assert arms.rows[2][2].interval == "[0.60, 0.80]"
     assert differences.rows[1][1].text == "0.10" and differences.rows[1][1].interval == "[0.00, 0.20]"
     with pytest.raises(NothingToDraw):
         study_downstream.draw({"rows": []})
