@@ -17,12 +17,14 @@ def main() -> int:
     config, values = parse_config([sys.argv[0], "--arm", "synthetic", *sys.argv[1:]], define_flags)
     settings = settings_of(values)
     from analysis.downstream.synthetic import added, draw
+    from analysis.run import load as load_run
     from data import DataOptions, UserError, load
 
     if not settings.run:
         raise UserError("analysis.downstream.draw needs --run, the generator to draw from")
     images = load(DataOptions(**config.data.to_dict())).arrays("train")["image"]
-    draw(settings, added(settings, len(images)), Path(settings.out))
+    run = load_run(settings.run, settings.checkpoint)
+    draw(run, settings, added(settings, len(images)), Path(settings.out))
     return 0
 
 

@@ -26,6 +26,7 @@ class Settings:
     samples: str = _option("", "folder that analysis.sample wrote")
     run: str = _option("", "run directory to draw from, instead of --samples")
     checkpoint: str = _option("", "of --run: latest, best, a step, or a duration kept by the config")
+    guidance: float = _option(1.0, "of what is drawn from --run, where its family has it; 1: off")
     sample_seed: int = _option(0, "of what is drawn from --run")
     sample_cache: str = _option(".cache/downstream", "folder that keeps what is drawn from --run")
     unchecked_split: bool = _option(False, "accept samples whose generator may have learned from test images")

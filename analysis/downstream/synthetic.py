@@ -90,24 +90,30 @@ def drawn(settings: Settings, n: int) -> Path:
     from analysis.run import load as load_run
 
     run = load_run(settings.run, settings.checkpoint)
-    if not hasattr(run.family, "sample"):
-        raise UserError(f"{settings.run} is a segmenter, which draws no images; give a run of a generative family")
     weights = run.folder / "checkpoints" / f"{run.step}.sha256"
-    key = digest(weights.read_text(), run.info.fingerprint, run.config.to_dict(), settings.sample_seed, n)
+    drawing = (settings.sample_seed, settings.guidance, n)
+    key = digest(weights.read_text(), run.info.fingerprint, run.config.to_dict(), *drawing)
     folder = Path(settings.sample_cache) / f"{run.folder.resolve().name}_{run.step}_{key}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         if not (folder / SAMPLES).exists():
-            draw(settings, n, folder)
+            draw(run, settings, n, folder)
     return folder
 
 
-def draw(settings: Settings, n: int, folder: Path) -> None:
-    """Writes n images of --run to `folder`, as analysis.sample does."""
+def draw(run: Any, settings: Settings, n: int, folder: Path) -> None:
+    """Writes n images of a run to `folder`, as analysis.sample does.
+
+    Guided images show their findings more plainly than real ones do, and vary less; the images of a classifier's
+    training set are to be like real ones.
+    """
     from analysis import sample
 
-    command = ["--run", settings.run, "--checkpoint", settings.checkpoint, "--n", str(n)]
-    sample.main([*command, "--seed", str(settings.sample_seed), "--out", str(folder)])
+    if not hasattr(run.family, "sample"):
+        raise UserError(f"{run.folder} is a segmenter, which draws no images; give a run of a generative family")
+    command = ["--run", str(run.folder), "--checkpoint", str(run.step), "--n", str(n)]
+    guidance = ["--guidance", str(settings.guidance)] if "guidance" in run.config.sample else []
+    sample.main([*command, *guidance, "--seed", str(settings.sample_seed), "--out", str(folder)])
 
 
 def added(settings: Settings, n: int) -> int:

@@ -12,6 +12,7 @@ from analysis.studies import commands
 from analysis.studies.job import Job
 
 GENERATOR = "generator"
+GUIDED = ("ddpm", "flow")  # families that have guidance
 SAMPLES = "samples"  # the job that draws from it, and its folder
 
 
@@ -42,7 +43,7 @@ def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
     generator = commands.training(config, work, GENERATOR, config.family, fields)
     trained = [_classifier(config, work, *cell) for cell in cells(config)]
     gains = [_contrast(config, work, network, *pair) for network in config.networks for pair in contrasts(config)]
-    return [generator, _samples(config, work, generator), *trained, *gains]
+    return [generator, _samples(config, work, generator), _scored(config, work, generator), *trained, *gains]
 
 
 def _source(config) -> list[str]:
@@ -57,8 +58,15 @@ def _source(config) -> list[str]:
 def _samples(config, work: Path, generator: Job) -> Job:
     """What the generator draws, once for all arms."""
     run, ratio = str(generator.outputs[0].parent), str(max(1.0, *config.ratios))
-    argv = ("analysis.downstream.draw", *_source(config), "--run", run, "--ratio", ratio, "--out", str(work / SAMPLES))
+    argv = ("analysis.downstream.draw", *_source(config), "--run", run, "--ratio", ratio,
+            "--guidance", str(config.guidance), "--out", str(work / SAMPLES))  # fmt: skip
     return Job(SAMPLES, argv, (work / SAMPLES / "samples.npz",), (generator.name,), f"sampling {config.family}")
+
+
+def _scored(config, work: Path, generator: Job) -> Job:
+    """How good it is: a classifier that gains nothing may have had poor images, or copies."""
+    guided = ("--guidance", str(config.guidance)) if config.family in GUIDED else ()
+    return commands.evaluation(config, work, generator, config.family, parts="findings,memorisation", options=guided)
 
 
 def _classifier(config, work: Path, network: str, arm: Arm, seed: int) -> Job:
@@ -85,10 +93,11 @@ def _result(work: Path, network: str, arm: Arm, seed: int) -> Path:
 
 
 def contrasts(config: ml_collections.ConfigDict) -> list[tuple[Arm, Arm]]:
-    """Mixed beside its control and beside real alone, at each ratio; and synthetic beside real."""
+    """Mixed beside its control, and both beside real alone, at each ratio; and synthetic beside real."""
     real = Arm("real", 0.0)
     pairs = [(Arm("mixed", ratio), Arm("duplicated", ratio)) for ratio in config.ratios]
-    return [*pairs, *((Arm("mixed", ratio), real) for ratio in config.ratios), (Arm("synthetic", 1.0), real)]
+    pairs += [(Arm(arm, ratio), real) for arm in ("mixed", "duplicated") for ratio in config.ratios]
+    return [*pairs, (Arm("synthetic", 1.0), real)]
 
 
 def _contrast(config, work: Path, network: str, a: Arm, b: Arm) -> Job:

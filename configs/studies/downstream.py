@@ -17,6 +17,7 @@ def get_config(arg: str | None = None) -> Config:
     config = get_study("downstream")
     config.family = "ddpm"  # of the generator
     config.generator_steps = 2000  # optimiser steps of its training
+    config.guidance = 1.0  # of what it draws, where its family has it; 1 is off
     config.fraction = 1.0  # of the training patients, for the generator and for every classifier
     config.ratios = (0.5, 1.0, 2.0, 5.0, 10.0)  # synthetic (or repeated) images for each real one
     config.networks = ("cnn", "efficientnet_lite0")
