@@ -47,6 +47,11 @@ class Run:
         """Numbers in all networks together."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.state.params))
 
+    @property
+    def fitted(self) -> int:
+        """Numbers fitted to the training split in closed form, which its images are drawn with too."""
+        return getattr(self.family, "fitted", 0)
+
     def sample_options(self, **changes: Any) -> dict[str, Any]:
         """`config.sample` with changes; None changes nothing.
 

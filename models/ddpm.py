@@ -51,6 +51,11 @@ class DDPM:
     label_drop: float
     stratified: bool
 
+    @property
+    def fitted(self) -> int:
+        """Numbers that were fitted to the training split before any step, beside the network's parameters."""
+        return self.mean.numbers + self.denoiser.prior.numbers
+
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state; `batch` is read for its shapes."""
         image, label = jnp.zeros_like(batch["image"][:1]), jnp.zeros_like(batch["label"][:1])

@@ -29,6 +29,11 @@ class LabelMean:
     slopes: jax.Array | None = None
     prevalence: jax.Array | None = None
 
+    @property
+    def numbers(self) -> int:
+        """How many were fitted."""
+        return 0 if self.base is None else self.base.size + self.slopes.size
+
     def __call__(self, label: jax.Array) -> jax.Array:
         """[b, k] -> [b, h, w, c]; an entry of -1 says nothing."""
         if self.base is None:

@@ -51,6 +51,11 @@ class PixelPrior:
         moved = jnp.einsum("br,rd->bd", change, self.basis, precision=jax.lax.Precision.HIGHEST)
         return (rest * flat + moved).reshape(x.shape)
 
+    @property
+    def numbers(self) -> int:
+        """How many were fitted."""
+        return 1 if self.basis is None else 1 + self.basis.size + self.variance.size
+
     def average(self, gain: Gain) -> jax.Array:
         """tr gain(covariance) / d: the mean of `gain` over all d directions, of the shape that `gain` gives."""
         rest = gain(jnp.float32(self.rest))

@@ -43,6 +43,7 @@ def describe(run) -> dict[str, Any]:
         "images_trained": step * batch,
         "train_seconds": run.train_seconds,
         "parameters": run.parameters,
+        "fitted": run.fitted,
     }
 
 

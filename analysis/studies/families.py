@@ -30,13 +30,16 @@ class Cell(NamedTuple):
 
 
 def cells(config: ml_collections.ConfigDict) -> Iterator[Cell]:
-    yield from itertools.starmap(Cell, itertools.product(config.chosen, config.families, config.seeds))
+    """By seed, so that a study that is stopped has whole comparisons."""
+    for seed, modality, family in itertools.product(config.seeds, config.chosen, config.families):
+        yield Cell(modality, family, seed)
 
 
 def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
     """A training for each cell, an evaluation at its saved points, and one of its end with likelihood."""
     commands.check_known("chosen", config.chosen, config.modalities)
     commands.check_known("families", config.families, config.points)
+    commands.check_known("baseline", [config.baseline], config.families)
     found = []
     for cell in cells(config):
         points = config.points[cell.family]
@@ -84,20 +87,23 @@ def _rows(config, work: Path, cell: Cell) -> list[pairs.Scored]:
 
 
 def _more(result: dict[str, Any]) -> dict[str, Any]:
-    found = {"parameters": result["parameters"], "images_per_second": result["sampling"]["images_per_second"]}
+    drawn = result["sampling"]
+    found = {name: result[name] for name in ("parameters", "fitted")}
+    found |= {"sampling": {name: drawn[name] for name in ("sampler", "steps", "guidance") if name in drawn}}
+    found |= {"images_per_second": drawn["images_per_second"]}
     if likelihood := result.get("likelihood"):
         found |= {"bits_per_dim": readings.estimate(likelihood["bits_per_dim"]), "bits_kind": likelihood["kind"]}
     return found
 
 
 def parameters(config: ml_collections.ConfigDict, rows: list[pairs.Scored]) -> dict[str, dict[str, Any]]:
-    """{modality: {"counts": {family: numbers in all its networks}, "apart", "equal"}}.
+    """{modality: {"counts": {family: numbers in all its networks, and fitted beside them}, "apart", "equal"}}.
 
     `apart` is the largest over the smallest, less 1; above the tolerance they are not called equal.
     """
     found = {}
     for facts, group in pairs.grouped(rows, "modality"):
-        counts = {row.facts["family"]: row.facts["parameters"] for row in group}
+        counts = {row.facts["family"]: row.facts["parameters"] + row.facts["fitted"] for row in group}
         apart = max(counts.values()) / min(counts.values()) - 1.0
         found[facts["modality"]] = {"counts": counts, "apart": apart, "equal": apart <= config.tolerance}
     return found
@@ -122,6 +128,8 @@ def _end_of(config, facts: dict[str, Any], group: list[pairs.Scored]) -> dict[st
     bits = [row.facts["bits_per_dim"] for row in group if "bits_per_dim" in row.facts]
     return facts | _measures(group) | {
         "parameters": group[0].facts["parameters"],
+        "fitted": group[0].facts["fitted"],
+        "sampling": group[0].facts["sampling"],
         "images_per_second": float(np.mean(speeds)) if speeds else None,
         "bits_per_dim": pairs.over_seeds(bits) if bits else None,
         "bits_kind": group[0].facts.get("bits_kind"),
@@ -134,7 +142,8 @@ def _measures(group: list[pairs.Scored]) -> dict[str, Any]:
     return {
         "seconds": float(np.mean([row.facts["seconds"] for row in group])),
         "kid": pairs.mean(group),
-        **{name: pairs.over_seeds(values) for name, values in known.items() if len(values) == len(group)},
+        **{name: pairs.over_seeds(values, readings.limits(name)) for name, values in known.items()
+           if len(values) == len(group)},
     }
 
 
@@ -142,15 +151,16 @@ def equal_time(config: ml_collections.ConfigDict, rows: list[pairs.Scored]) -> d
     """Families of one modality and seed when the first of them to end had ended, between the points saved.
 
     Returns:
-      {"equal_time": a row for each modality and family; "contrasts": the difference of KID of each pair of families,
-      by seed, p-values corrected together (Holm 1979)}.
+      {"equal_time": a row for each modality and family; "contrasts": the difference of KID of each family and the
+      baseline, by seed, p-values corrected together (Holm 1979)}.
     """
     found, tests = [], []
     for modality in config.chosen:
         read = _read_alike(config, [row for row in rows if row.facts["modality"] == modality])
         found += [{"modality": modality, "family": family} | _measures(group) for family, group in read.items()]
-        for a, b in itertools.combinations(read, 2):
-            tests.append({"modality": modality, "a": a, "b": b} | pairs.paired(read[a], read[b]))
+        base = config.baseline
+        for family in [family for family in read if family != base and base in read]:
+            tests.append({"modality": modality, "a": family, "b": base} | pairs.paired(read[family], read[base]))
     pairs.correct(tests)
     return {"equal_time": found, "contrasts": tests}
 

@@ -90,21 +90,26 @@ def mean(runs: Sequence[Scored], seed: int = 0) -> dict[str, Any]:
     return _estimate(np.array([run.value for run in runs]), shared, seed)
 
 
-def over_seeds(estimates: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def over_seeds(estimates: Sequence[dict[str, Any]], limits: tuple[float, float] | None = None) -> dict[str, Any]:
     """The same for any number: {"value", "low", "high", "seeds"}, its mean over seeds with an interval.
 
     On each side the farther of Student's interval over the seeds and of the mean of their own ends, where they have
-    some: seeds that happen to agree, all of their shares being 0 say, are not taken for certain.
+    some: seeds that happen to agree, all of their shares being 0 say, are not taken for certain, and without ends of
+    their own they have no interval.
+
+    Args:
+      limits: least and greatest value that there is, as of a share; intervals end there.
     """
     values = np.array([row["value"] for row in estimates], np.float64)
     k, value = len(values), float(values.mean())
     half = stats.t.isf(0.025, k - 1) * values.std(ddof=1) / k**0.5 if k > 1 else None
     own = [(row["low"], row["high"]) for row in estimates if row.get("low") is not None and row.get("high") is not None]
     ends = [tuple(np.mean(own, 0))] if len(own) == k else []
-    ends += [(value - half, value + half)] if half is not None else []
-    low = float(min(end for end, _ in ends)) if ends else None
-    high = float(max(end for _, end in ends)) if ends else None
-    return {"value": value, "low": low, "high": high, "seeds": k}
+    ends += [(value - half, value + half)] if half else []
+    if not ends:
+        return {"value": value, "low": None, "high": None, "seeds": k}
+    low, high = np.clip((min(end for end, _ in ends), max(end for _, end in ends)), *limits or (-np.inf, np.inf))
+    return {"value": value, "low": float(low), "high": float(high), "seeds": k}
 
 
 def paired(a: Sequence[Scored], b: Sequence[Scored], seed: int = 0) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import ml_collections
 from analysis.studies import pairs
 
 METRICS = ("kid", "fd_infinity", "precision", "recall")
+COUNTED = ("precision", "recall")  # of which values of different numbers of images are not comparable
+_ALIKE = "generated_at_floor_n"
 
 
 def scored(
@@ -27,9 +29,20 @@ def scored(
 
 
 def metrics(config: ml_collections.ConfigDict, result: dict[str, Any]) -> dict[str, Any]:
-    """METRICS of the generated images in the study's first space, each {"value", "low", "high"}."""
+    """METRICS of the generated images in the study's first space, each {"value", "low", "high"}.
+
+    One of fewer images than features is left out: it is mostly bias. Precision and recall depend on how many images
+    there are, and are taken of as many as their floor has.
+    """
     rows = result["metrics"][space(config)]
-    return {name: estimate(rows[name]["generated"]) for name in METRICS if name in rows}
+    known = [name for name in METRICS if name in rows and not rows[name]["generated"].get("singular")]
+    which = {name: _ALIKE if name in COUNTED and _ALIKE in rows[name] else "generated" for name in known}
+    return {name: estimate(rows[name][which[name]]) for name in known}
+
+
+def limits(name: str) -> tuple[float, float] | None:
+    """Least and greatest value of a metric that is a share."""
+    return (0.0, 1.0) if name in COUNTED else None
 
 
 def space(config: ml_collections.ConfigDict) -> str:
@@ -47,9 +60,11 @@ def references(config: ml_collections.ConfigDict, path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     result = json.loads(path.read_text())
-    row = result["metrics"][space(config)]["kid"]
+    rows = result["metrics"][space(config)]
     facts = {key: result[key] for key in ("dataset", "image_shape", "data", "features", "real")}
-    return facts | {"n": config.evaluate.n, "floor": row["floor"], "ceiling": row.get("ceiling")}
+    facts |= {"n": config.evaluate.n, "floor": rows["kid"]["floor"], "ceiling": rows["kid"].get("ceiling")}
+    known = [name for name in metrics(config, result) if "floor" in rows[name]]
+    return facts | {"floors": {name: estimate(rows[name]["floor"]) for name in known}}
 
 
 def training_seconds(run: Path) -> float | None:

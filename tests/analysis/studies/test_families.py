@@ -39,7 +39,7 @@ def test_end_to_end(monkeypatch, tmp_path):
 
 def scored(family, seed, step, seconds, value, parameters=100):
     facts = {"modality": "phantom", "family": family, "seed": seed, "step": step, "seconds": seconds}
-    more = {"parameters": parameters, "recall": {"value": value / 10.0, "low": None, "high": None}}
+    more = {"parameters": parameters - 20, "fitted": 20, "recall": {"value": value / 10.0, "low": None, "high": None}}
     return Scored(facts | more | {"kid": {"value": value}}, np.zeros(5))
 
 
@@ -58,7 +58,7 @@ def test_families_are_read_at_one_time_of_each_seed():
     assert vae["kid"]["value"] == pytest.approx(7.25) and vae["recall"]["value"] == pytest.approx(0.725)
     assert gan["kid"]["value"] == pytest.approx(3.5)
     (test,) = found["contrasts"]
-    assert test["differences"] == pytest.approx([4.0 - 7.5, 3.0 - 7.0]) and test["p_holm"] == test["p"]
+    assert test["differences"] == pytest.approx([7.5 - 4.0, 7.0 - 3.0]) and test["p_holm"] == test["p"]
 
 
 def test_a_run_that_has_not_ended_is_not_read_at_equal_time():

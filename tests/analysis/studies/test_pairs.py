@@ -101,3 +101,18 @@ def test_holm_is_holms():
     tests = [{"p": 0.04}, {"p": 0.01}, {"p": None}, {"p": 0.03}]
     pairs.correct(tests)
     assert [test["p_holm"] for test in tests] == [pytest.approx(0.06), pytest.approx(0.03), None, pytest.approx(0.06)]
+
+
+def test_seeds_that_agree_are_not_taken_for_certain():
+    alone = [{"value": 0.0}] * 3
+    assert pairs.over_seeds(alone) == {"value": 0.0, "low": None, "high": None, "seeds": 3}
+    found = pairs.over_seeds([{"value": 0.0, "low": 0.0, "high": high} for high in (0.02, 0.03, 0.04)])
+    assert (found["low"], found["high"]) == (0.0, pytest.approx(0.03))
+
+
+def test_an_interval_of_shares_ends_where_shares_do():
+    values = [{"value": value} for value in (0.0, 0.0, 0.3)]
+    found, half = pairs.over_seeds(values), stats.t.isf(0.025, 2) * np.std([0.0, 0.0, 0.3], ddof=1) / 3**0.5
+    assert (found["low"], found["high"]) == (pytest.approx(0.1 - half), pytest.approx(0.1 + half))
+    found = pairs.over_seeds(values, (0.0, 1.0))
+    assert (found["low"], found["high"]) == (0.0, pytest.approx(0.1 + half))
