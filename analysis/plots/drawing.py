@@ -104,6 +104,18 @@ def add_legend(figure, results: Sequence[Result], lines: Sequence[str] = (), fir
                   handletextpad=0.4, columnspacing=1.2)  # fmt: skip
 
 
+def draw_ceiling(axis, value: Value | None) -> None:
+    """A broken gray line through the whole panel; or words at its edge, where the line would squeeze the rest."""
+    if value is None:
+        return
+    low, high = axis.get_ylim()
+    inside = value.value < 3 * high if axis.get_yscale() == "log" else value.value < high + (high - low)
+    if inside:
+        axis.axhline(value.value, color=GRAY, linewidth=0.9, linestyle=(0, (4, 2)), zorder=0.6)
+    else:
+        axis.annotate(f"Gaussian {value.value:.2g} ↑", (0.02, 0.93), xycoords="axes fraction", color=GRAY, fontsize=7)
+
+
 def draw_band(axis, value: Value | None, vertical: bool = False) -> None:
     """A gray line through the whole panel, with a band where there is an interval; nothing of None.
 

@@ -9,12 +9,16 @@ from analysis.comparison.comparable import FAMILY_NAMES
 from analysis.comparison.metric_names import BITS
 from analysis.comparison.result_files import FAMILIES, to_value
 from analysis.comparison.tables import Table
-from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line, lows
+from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_ceiling, draw_line, lows
 from analysis.plots.sample_rows import label_lines, read_rows, rows_figure
-from analysis.plots.study_parts import SEEDS, cells, counts, differences, seeds, what
+from analysis.plots.study_parts import SHARED, cells, counts, differences, failed, seeds, what
 from analysis.plots.style import GRAY, PAGE, family_look, new_figure, set_scale, styled
 from analysis.plots.trilemma import Point, draw_likelihood, draw_speed
 
+INTERVALS = (
+    "Intervals of 95 %: of KID over seeds and images, else the wider of that over seeds and of the seeds' own. "
+    "Precision and recall are of as many generated as real images as the row of real images says. "
+)
 MEASURES = {"kid": "KID ↓", "fd_infinity": "FD∞ ↓", "precision": "Precision ↑", "recall": "Recall ↑"}
 
 
@@ -43,6 +47,7 @@ def draw(content: dict[str, Any]) -> Drawing:
         draw_likelihood(row[2], points)
         for axis in row:
             draw_band(axis, to_value(content["modalities"][modality]["floor"]))
+            draw_ceiling(axis, to_value(content["modalities"][modality]["ceiling"]))
     for axis in axes[:-1].flat:
         axis.set_xlabel("")
     _legend(figure, _families(content))
@@ -104,11 +109,22 @@ def _described(content: dict[str, Any]) -> str:
 def _caption(content: dict[str, Any]) -> str:
     kinds = {f"{FAMILY_NAMES[row['family']]} by {row['bits_kind']}": 0 for row in content["ends"] if row["bits_kind"]}
     return (
-        f"{_described(content)}. KID, {seeds(content)}; gray: the floor. Left: against training time without "
-        "compiling; dotted: when the first family ended, where they are compared at equal time. Middle and right: at "
-        f"the runs' ends, against speed of sampling and bits/dim ({', '.join(kinds)}; the others have none). "
-        f"{size_words(content)} {SEEDS} {content['device']}."
+        f"{_described(content)}. KID, {seeds(content)}; gray: the floor; broken: a Gaussian fitted to the pixels of "
+        "the training images, from which DDPM and flow begin. Left: against training time without compiling; dotted: "
+        "when the first family ended, where they are compared at equal time. Middle and right: at the runs' ends, "
+        f"against speed of sampling and bits/dim ({', '.join(kinds)}; the others have none). {_sampling(content)}"
+        f"{size_words(content)} Bars: 95 % intervals, of KID over seeds and images (hierarchical bootstrap), of "
+        "bits/dim the wider of that over seeds and of the seeds' own. "
+        f"{SHARED}{failed(content)} {content['device']}."
     )
+
+
+def _sampling(content: dict[str, Any]) -> str:
+    """How images were drawn by each family that has a choice."""
+    drawn = {FAMILY_NAMES[row["family"]]: row["sampling"] for row in content["ends"] if row["sampling"]}
+    words = [f"{name} {options['sampler']}, {options['steps']} steps, guidance {options['guidance']:g}"
+             for name, options in drawn.items()]  # fmt: skip
+    return f"Drawn by: {'; '.join(words)}. " if words else ""
 
 
 def tables(content: dict[str, Any]) -> list[Table]:
@@ -120,24 +136,45 @@ def _equal(content: dict[str, Any]) -> Table:
     rows = content["equal_time"]
     body = [[Cell(row["modality"]), Cell(FAMILY_NAMES[row["family"]]), Cell(duration(row["seconds"])), *measured]
             for row, measured in zip(rows, _measured(rows), strict=True)]  # fmt: skip
-    words = "Families at equal training time, between saved points: when the first of a modality and seed had ended. "
-    return Table(words + size_words(content), ["Modality", "Family", "Training", *MEASURES.values()], body, 0)
+    words = (
+        "Families at equal training time: when the first of a modality and seed had ended, the others on the line "
+        "between their saved points, which is a little too high where KID still falls fast. " + INTERVALS
+    )
+    return Table(words + size_words(content), ["Modality", "Family", "Training", *_names_of(rows)], body, 0)
+
+
+def _names_of(rows: list[dict[str, Any]]) -> list[str]:
+    """Of the measures that some row has."""
+    return [name for measure, name in MEASURES.items() if any(row.get(measure) for row in rows)]
 
 
 def _measured(rows: list[dict[str, Any]]) -> list[tuple[Cell, ...]]:
-    return list(zip(*(cells([row.get(name) for row in rows]) for name in MEASURES), strict=True))
+    known = [measure for measure, name in MEASURES.items() if name in _names_of(rows)]
+    return list(zip(*(cells([row.get(name) for row in rows]) for name in known), strict=True))
 
 
 def _ends(content: dict[str, Any]) -> Table:
-    rows = content["ends"]
+    rows, below = content["ends"], list(_bounds(content))
     bits, speeds = (cells([row[name] for row in rows]) for name in ("bits_per_dim", "images_per_second"))
+    measured = _measured([*rows, *(row for _, _, row in below)])
     body = [
         [Cell(row["modality"]), Cell(FAMILY_NAMES[row["family"]]), Cell(f"{row['parameters']:,}"),
-         Cell(duration(row["seconds"])), *measured, bits[i], speeds[i]]
-        for i, (row, measured) in enumerate(zip(rows, _measured(rows), strict=True))
+         Cell(f"{row['fitted']:,}"), Cell(duration(row["seconds"])), *measured[i], bits[i], speeds[i]]
+        for i, row in enumerate(rows)
     ]  # fmt: skip
-    header = ["Modality", "Family", "Parameters", "Training", *MEASURES.values(), f"{BITS} ↓", "Images/s ↑"]
-    return Table("Families at their own ends. " + _caption(content), header, body, 0)
+    body += [[Cell(modality), Cell(name), *[Cell()] * 3, *measured[len(rows) + i], Cell(), Cell()]
+             for i, (modality, name, _) in enumerate(below)]  # fmt: skip
+    header = ["Modality", "Family", "Parameters", "Fitted", "Training", *_names_of(rows), f"{BITS} ↓", "Images/s ↑"]
+    words = "Families at their own ends. Fitted: numbers of the mean image and the covariance. Images/s: one core. "
+    return Table(words + INTERVALS + _caption(content), header, body, len(below))
+
+
+def _bounds(content: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(modality, name, measures) of what the families lie between."""
+    for modality, row in content["modalities"].items():
+        n = row["real"]["floor_n"]
+        yield modality, f"Real images, {n} beside {n}", {"kid": row["floor"], **row["floors"]}
+        yield modality, "A Gaussian fitted to the pixels", {"kid": row["ceiling"]}
 
 
 def _contrasts(content: dict[str, Any]) -> Table:
@@ -146,7 +183,11 @@ def _contrasts(content: dict[str, Any]) -> Table:
         [Cell(row["modality"]), Cell(f"{FAMILY_NAMES[row['a']]} − {FAMILY_NAMES[row['b']]}"), *tested]
         for row, tested in zip(rows, differences(rows), strict=True)
     ]
-    words = "Differences of KID at equal training time, paired by seed; negative ones favour the first family."
+    words = (
+        "Differences of KID at equal training time, paired by seed, with intervals over seeds and images; negative "
+        "ones favour the first family. p of Student's paired test over seeds, these real images given; corrected "
+        f"(Holm) for these {len(rows)} exploratory contrasts.{failed(content)}"
+    )
     return Table(words, ["Modality", "Families", "Difference", "p", "p (Holm)"], body, 0)
 
 

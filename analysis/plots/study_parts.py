@@ -7,6 +7,7 @@ from analysis.comparison.cells import Cell, Column, make_cells, number
 from analysis.comparison.result_files import Value, to_value
 
 SEEDS = "Bars: 95 % intervals of a hierarchical bootstrap over seeds and images, where there are two seeds or more."
+SHARED = "All seeds share one subset of the data, one set of real images and the noise that images are drawn from."
 WIDE = "Bars: 95 % intervals, the wider of that over seeds and of the seeds' own."
 
 
@@ -26,6 +27,11 @@ def seeds(content: dict[str, Any]) -> str:
     """Of how many trainings each number is the mean."""
     number = len({row["seed"] for row in content["rows"]})
     return f"mean of {number} seeds" if number != 1 else "one seed"
+
+
+def failed(content: dict[str, Any]) -> str:
+    """A sentence with the names of jobs that failed, or nothing."""
+    return f" Failed: {', '.join(content['failed'])}." if content.get("failed") else ""
 
 
 def cells(values: Sequence[Any]) -> list[Cell]:

@@ -8,7 +8,7 @@ from analysis.comparison.result_files import to_value
 from analysis.comparison.tables import Table
 from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line, reach
 from analysis.plots.sample_rows import label_lines, read_rows, rows_figure
-from analysis.plots.study_parts import cells, counts, differences, seeds, what
+from analysis.plots.study_parts import cells, counts, differences, failed, seeds, what
 from analysis.plots.style import BLACK, BLUE, GREEN, LINES, ORANGE, PAGE, PURPLE, new_figure, styled
 
 STARTS = (BLACK, ORANGE, BLUE, GREEN, PURPLE)  # scratch first
@@ -109,7 +109,7 @@ def tables(content: dict[str, Any]) -> list[Table]:
         "Fine-tuned against from scratch; negative differences favour fine-tuning. p of Student's paired test over "
         f"seeds, these real images given; corrected (Holm) for the {_explored(content)}. With equal networks, equal "
         "wall-clock repeats equal steps but for timing. g_z: Hedges' g of the paired differences, not to be read as "
-        f"Cohen's d of independent groups.{_failed(content)} {_caption(content)}"
+        f"Cohen's d of independent groups.{failed(content)} {_caption(content)}"
     )
     return [Table(words, header, body, 0)]
 
@@ -134,7 +134,7 @@ def headline(content: dict[str, Any]) -> Table:
         f"{what(content)}: KID of {counts(content)} after {content['config']['points'][-1]:,} optimiser steps, "
         f"{_pairs(rows)}, 95 % intervals over seeds and images. {primary} corrected (Holm) for all "
         f"{_explored(content)} of the study. Pretraining counted: from scratch goes on for as long."
-        f"{_guidance(content)}{_failed(content)} {content['device']}."
+        f"{_guidance(content)}{failed(content)} {content['device']}."
     )
     return Table(words, header, body + below, len(below))
 
@@ -164,10 +164,6 @@ def _pairs(rows: list[dict[str, Any]]) -> str:
 def _explored(content: dict[str, Any]) -> str:
     number = sum(not row["primary"] for row in content["contrasts"])
     return f"{number} exploratory contrast{'s' * (number != 1)}"
-
-
-def _failed(content: dict[str, Any]) -> str:
-    return f" Failed: {', '.join(content['failed'])}." if content.get("failed") else ""
 
 
 def _arms(row: dict[str, Any]) -> Cell:

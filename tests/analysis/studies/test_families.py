@@ -90,7 +90,8 @@ def made_up():
                       "precision": estimate(0.6), "recall": estimate(0.3 + 0.1 * i)}  # fmt: skip
             equal.append(at | values)
             bits = None if family == "gan" else estimate(3.0 + 0.2 * i)
-            speed = {"images_per_second": 2000.0 / 10**i, "parameters": counts[family]}
+            speed = {"images_per_second": 2000.0 / 10**i, "parameters": counts[family], "fitted": 7 * (i > 1),
+                     "sampling": {"sampler": "euler", "steps": 4, "guidance": 1.0} if i > 1 else {}}  # fmt: skip
             ends.append(at | values | speed | {"bits_per_dim": bits, "bits_kind": bits and "ODE"})
     tests = [{"modality": "phantom", "a": "gan", "b": "vae", "difference": estimate(-0.02), "p": 0.03, "p_holm": 0.06}]
     return {
@@ -107,5 +108,14 @@ def test_a_row_of_panels_for_each_modality():
     times = drawing.figure.axes[0]
     dotted = [line for line in times.get_lines() if line.get_linestyle() == ":"]
     assert [line.get_xdata()[0] for line in dotted] == pytest.approx([800.0 / 60.0])
+    broken = [line for line in times.get_lines() if line.get_linestyle() == "--"]
+    assert [line.get_ydata()[0] for line in broken] == [pytest.approx(0.2)]  # the ceiling
+    assert "guidance 1" in drawing.caption and "All seeds share" in drawing.caption
+    equal, ends, _ = study_families.tables(made_up())
+    assert "FD∞ ↓" in ends.header and ends.rows[-2][1].text == "Real images, 100 beside 100"
+    content = made_up()
+    for row in [*content["ends"], *content["equal_time"]]:
+        del row["fd_infinity"]  # as where there are fewer images than features
+    assert not any("FD∞ ↓" in table.header for table in study_families.tables(content))
     for table in study_families.tables(made_up()):
         assert table.rows and all(len(row) == len(table.header) for row in table.rows)
