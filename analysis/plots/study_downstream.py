@@ -6,15 +6,15 @@ from analysis.comparison.cells import Cell
 from analysis.comparison.result_files import to_value
 from analysis.comparison.tables import Table
 from analysis.plots.drawing import Drawing, NothingToDraw, reach
-from analysis.plots.study_parts import cells
+from analysis.plots.study_parts import cells, failed
 from analysis.plots.style import BLACK, BLUE, GRAY, ORANGE, PAGE, VERMILION, new_figure, styled
 
 METRICS = {"auroc": "AUROC (↑ better)", "accuracy": "Accuracy (↑ better)", "ece": "ECE (↓ better)"}
 ARMS = {
     "mixed": (BLUE, "o", "-", "real and synthetic"),
-    "duplicated": (ORANGE, "s", "--", "real, repeated (control)"),
+    "duplicated": (ORANGE, "s", "--", "real, repeated: as real alone, but for noise"),
 }
-FLAT = {"real": (BLACK, "-", "real alone"), "synthetic": (VERMILION, ":", "synthetic alone")}
+FLAT = {"real": (BLACK, "-", "real alone"), "synthetic": (VERMILION, ":", "synthetic alone, 1:1")}
 TABLED = {"auroc": "AUROC ↑", "auprc": "AUPRC ↑", "accuracy": "Accuracy ↑", "ece": "ECE ↓", "nll": "NLL ↓"}
 NETWORKS = {"cnn": "CNN", "efficientnet_lite0": "EfficientNet-Lite0"}
 
@@ -93,16 +93,49 @@ def _legend(figure) -> None:
 
 
 def _caption(content: dict[str, Any]) -> str:
-    test, seeds = content["test"], len({row["seed"] for row in content["rows"]})
-    images = next((row["images"] for row in content["rows"] if row["arm"] == "real"), None)
-    learned = f" of {images} images" if images else ""
+    seeds = len({row["seed"] for row in content["rows"]})
+    return (
+        f"{_learned(content)} Lines: means of {seeds} seeds, which are the dots (of real and synthetic alone: means). "
+        f"Right: mean over seeds, with 95 % intervals over {_levels(content)}.{failed(content)} {content['device']}."
+    )
+
+
+def _learned(content: dict[str, Any]) -> str:
+    """What the classifiers learned from, for how long, and what they were tested on."""
+    test, config = content["test"], content["config"]
+    images = next((f" ({row['images']} images)" for row in content["rows"] if row["arm"] == "real"), "")
+    unnamed = "" if test["groups_are"] == "patients" else (
+        ". No patient is named in this dataset: images of one may be in training and test, and count as independent"
+    )  # fmt: skip
     return (
         f"{content['dataset']}, {content['image_shape'][0]}x{content['image_shape'][1]}: classifiers that learned from "
-        f"{content['fraction']:.0%} of the real training split{learned} and from samples of a "
-        f"{content['family'].upper()} of the same images, tested on {test['images']} real images of {test['groups']} "
-        f"{test['groups_are']}. Lines: means of {seeds} seeds, which are the dots. Right: mean over seeds, with 95 % "
-        f"intervals over {_levels(content)}. {content['device']}."
+        f"{content['fraction']:.0%}{images} of the real training split and from samples of one "
+        f"{content['family'].upper()} trained on the same images for {config['generator_steps']:,} steps"
+        f"{_drawn(content)}, tested on {test['images']} real images of {test['groups']} {test['groups_are']}{unnamed}. "
+        f"Each took equal steps in all arms ({_steps(content)}), so that with r synthetic "
+        "images for each real one 1/(1 + r) of what it saw was real; the step that is tested was chosen on the whole "
+        "real validation split."
     )
+
+
+def _steps(content: dict[str, Any]) -> str:
+    """Of the networks that were tested."""
+    tested = dict.fromkeys(row["network"] for row in content["rows"])
+    steps = content["config"]["classifier_steps"]
+    starts = {"cnn": "from scratch", "efficientnet_lite0": "from ImageNet"}
+    return ", ".join(f"{NETWORKS.get(name, name)} {steps[name]:,} {starts.get(name, '')}".rstrip() for name in tested)
+
+
+def _drawn(content: dict[str, Any]) -> str:
+    """How the synthetic images were drawn, and how good they are."""
+    words, made = "", content["generator"]
+    if guidance := content.get("sampling", {}).get("guidance"):
+        words = f" (guidance {guidance:g})"
+    if made:
+        kid = made["kid"]["generated"]
+        copies = "copies of training images suspected" if made["suspected"] else "no copies found"
+        words += f", KID {kid['value']:.3f} of {kid['n'][0]} of them, {copies}"
+    return words
 
 
 def tables(content: dict[str, Any]) -> list[Table]:
@@ -113,10 +146,12 @@ def tables(content: dict[str, Any]) -> list[Table]:
 def _arms(content: dict[str, Any]) -> Table:
     rows = content["arms"]
     columns = _columns([row["metrics"] for row in rows])
-    body = [[Cell(_arm_name(row["network"], row["arm"], row["ratio"])), Cell(f"{row['images']:,}"), *column]
+    body = [[Cell(_arm_name(row["network"], row["arm"], row["ratio"])),
+             *(Cell(f"{row[kind]:,}") for kind in ("real", "duplicates", "synthetic")), *column]
             for row, column in zip(rows, columns, strict=True)]  # fmt: skip
-    words = f"Means over seeds, with 95 % intervals over {_levels(content)}. "
-    return Table(words + _caption(content), ["Arm", "Images", *TABLED.values()], body, 0)
+    seeds = len({row["seed"] for row in content["rows"]})
+    words = f"{_learned(content)} Means of {seeds} seeds, 95 % intervals over {_levels(content)}.{failed(content)}"
+    return Table(words, ["Arm", "Real", "Repeated", "Synthetic", *TABLED.values()], body, 0)
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[tuple[Cell, ...]]:
@@ -126,11 +161,12 @@ def _columns(rows: list[dict[str, Any]]) -> list[tuple[Cell, ...]]:
 
 def _levels(content: dict[str, Any]) -> str:
     """What the intervals hold, and what they do not."""
-    return f"test {content['test']['groups_are']} and seeds; all seeds share one generator and what it drew"
+    shared = "all seeds share one choice of training images, one generator and what it drew"
+    return f"test {content['test']['groups_are']} and seeds; {shared}"
 
 
 def _arm_name(network: str, arm: str, ratio: float) -> str:
-    return f"{NETWORKS.get(network, network)}, {arm}" + (f" 1:{ratio:g}" if arm in ARMS else "")
+    return f"{NETWORKS.get(network, network)}, {arm}" + (f" 1:{ratio:g}" if arm != "real" else "")
 
 
 def _contrasts(content: dict[str, Any]) -> Table:

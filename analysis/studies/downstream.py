@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from analysis.studies import commands
+from analysis.studies import commands, readings
 from analysis.studies.job import Job
 
 GENERATOR = "generator"
+LEARNED = ("images", "real", "duplicates", "synthetic")  # numbers of images that a classifier learned from
 GUIDED = ("ddpm", "flow")  # families that have guidance
 SAMPLES = "samples"  # the job that draws from it, and its folder
 
@@ -72,7 +73,7 @@ def _scored(config, work: Path, generator: Job) -> Job:
 def _classifier(config, work: Path, network: str, arm: Arm, seed: int) -> Job:
     argv = [
         "analysis.downstream", *_source(config), "--arm", arm.arm, "--network", network, "--seed", str(seed),
-        "--steps", str(config.classifier_steps), "--input_size", str(config.input_size),
+        "--steps", str(config.classifier_steps[network]), "--input_size", str(config.input_size),
         "--out", str(work / "classifiers"), "--name", _name(network, arm, seed),
     ]  # fmt: skip
     argv += ["--ratio", str(arm.ratio)] if arm.ratio else []
@@ -116,13 +117,31 @@ def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
         if path.exists():
             result = json.loads(path.read_text())
             rows.append(_row(result, network, arm, seed))
-            facts = {key: result[key] for key in ("dataset", "image_shape", "classes", "exclusive", "test", "data")}
+            facts |= {key: result[key] for key in ("dataset", "image_shape", "classes", "exclusive", "test", "data")}
+            drawn = result["training"].get("generator")
+            facts |= {"sampling": drawn["options"]} if drawn else {}
     found = [_difference(work, network, *pair) for network in config.networks for pair in contrasts(config)]
     found = [row for row in found if row]
     return facts | {
         "family": config.family, "fraction": config.fraction, "rows": rows, "arms": list(_means(config, rows, found)),
-        "contrasts": found,
+        "contrasts": found, "generator": _generator(config, work),
     }  # fmt: skip
+
+
+def _generator(config, work: Path) -> dict[str, Any]:
+    """How good it is: KID, whether copies are suspected, and how well the labels asked for are seen; {} if missing."""
+    path = commands.result_of(work, GENERATOR)
+    if not path.exists():
+        return {}
+    result = json.loads(path.read_text())
+    kid, audit = result["metrics"][readings.space(config)]["kid"], result["memorisation"]
+    names = ("generated", "floor", "ceiling")
+    return {
+        "kid": {name: readings.estimate(kid[name]) | {"n": kid[name]["n"]} for name in names if name in kid},
+        "suspected": audit["suspected"],
+        "copies": {space: readings.estimate(row["ratio"]["samples"]) for space, row in audit["spaces"].items()},
+        "label_fidelity": result.get("label_fidelity"),
+    }
 
 
 def _means(config, rows: list[dict[str, Any]], contrasts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -134,12 +153,13 @@ def _means(config, rows: list[dict[str, Any]], contrasts: list[dict[str, Any]]) 
             row, side = sides[0]
             learned = [r for r in rows if (r["network"], r["arm"], r["ratio"]) == (network, *arm)]
             metrics = {metric: values[side] for metric, values in row["metrics"].items()}
-            yield {"network": network, **arm._asdict(), "images": learned[0]["images"], "metrics": metrics}
+            images = {key: learned[0][key] for key in LEARNED}
+            yield {"network": network, **arm._asdict(), **images, "metrics": metrics}
 
 
 def _row(result: dict[str, Any], network: str, arm: Arm, seed: int) -> dict[str, Any]:
     facts = {"network": network, "arm": arm.arm, "ratio": arm.ratio, "seed": seed}
-    facts |= {key: result["training"][key] for key in ("images", "synthetic")}
+    facts |= {key: result["training"][key] for key in LEARNED}
     inside = (result.get("explanations") or {}).get("inside_mask")
     return facts | {"metrics": result["metrics"]["all"]} | ({"inside_mask": inside} if inside else {})
 

@@ -16,6 +16,7 @@ def test_end_to_end(monkeypatch, tmp_path):
     assert arms == {(*name, seed) for name in names for seed in (0, 1)}
     sizes = {row["arm"]: (row["images"], row["synthetic"]) for row in content["rows"]}
     assert sizes["mixed"][0] == sizes["duplicated"][0] == 2 * sizes["real"][0] and sizes["duplicated"][1] == 0
+    assert content["generator"]["kid"]["generated"]["value"] and content["sampling"]["seed"] == 0
     held = {(row["arm"], row["ratio"]): row["metrics"]["auroc"] for row in content["arms"]}
     assert set(held) == set(names) and all(row["low"] <= row["value"] <= row["high"] for row in held.values())
     assert [(c["a"], c["b"]) for c in content["contrasts"]] == [
@@ -48,13 +49,17 @@ def content():
     ]  # fmt: skip
     test = {"images": 200, "groups": 150, "groups_are": "patients"}
     arms = [
-        {"network": network, "arm": arm, "ratio": ratio, "images": 100 * (1 + ratio), "metrics": metrics(0.7)}
+        {"network": network, "arm": arm, "ratio": ratio, "real": 100, "duplicates": 0, "synthetic": 100 * ratio,
+         "metrics": metrics(0.7)}
         for network in ("cnn", "efficientnet_lite0")
         for arm, ratio in (("real", 0), ("synthetic", 1), ("mixed", 0.5), ("mixed", 10), ("duplicated", 0.5),
                            ("duplicated", 10))
     ]  # fmt: skip
     return {"dataset": "nih", "image_shape": [64, 64, 1], "fraction": 0.1, "family": "ddpm", "device": "a CPU",
-            "test": test, "rows": rows, "arms": arms, "contrasts": contrasts}  # fmt: skip
+            "test": test, "rows": rows, "arms": arms, "contrasts": contrasts,
+            "sampling": {"guidance": 1.0},
+            "generator": {"suspected": ["pixels"], "kid": {"generated": {"value": 0.25, "n": [500, 200]}}},
+            "config": {"generator_steps": 3000, "classifier_steps": {"cnn": 600, "efficientnet_lite0": 100}}}
 
 
 def test_lines_are_means_and_the_control_is_beside(tmp_path):
@@ -65,7 +70,11 @@ def test_lines_are_means_and_the_control_is_beside(tmp_path):
     assert list(mixed.get_ydata()) == [pytest.approx(0.715), pytest.approx(0.81)]
     arms, differences = study_downstream.tables(content())
     assert len(arms.rows) == 12 and arms.rows[2][0].text == "CNN, mixed 1:0.5"
-    assert arms.rows[2][2].interval == "[0.60, 0.80]"
+    assert arms.rows[2][3].text == "50.0" and arms.rows[2][4].interval == "[0.60, 0.80]"
+    assert "No patient is named" not in drawing.caption and "CNN 600 from scratch" in drawing.caption
+    assert "(guidance 1), KID 0.250 of 500 of them, copies of training images suspected" in drawing.caption
+    images = content() | {"test": {"images": 200, "groups": 150, "groups_are": "images"}, "generator": {}}
+    assert "No patient is named" in study_downstream.draw(images).caption
     assert differences.rows[1][1].text == "0.10" and differences.rows[1][1].interval == "[0.00, 0.20]"
     with pytest.raises(NothingToDraw):
         study_downstream.draw({"rows": []})
