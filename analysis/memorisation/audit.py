@@ -24,7 +24,7 @@ from analysis.metrics.shares import share
 
 SIGNIFICANT = 0.01  # P below which copies are suspected, over all spaces together
 MEASURES, KINDS = ("distance", "ratio"), ("samples", "held_out")
-MEMBERS = 1000  # training images whose membership is inferred, at most
+MEMBERS = 1000  # training images, and unseen ones, whose membership is inferred, at most
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,7 +51,8 @@ def audit(
       UserError: too few images that the model has not seen.
     """
     unseen, recorded = unseen_images(dataset, seed), dataset.info.recorded
-    result, found = audit_samples(seen_images(run, dataset), images, networks, unseen, seed)
+    plain = dataset.info.sizes["train"]
+    result, found = audit_samples(seen_images(run, dataset), images, networks, unseen, seed, plain)
     for name, space in found.items() if recorded else ():
         limit, train = result["spaces"][name]["ratio"]["threshold"], np.asarray(dataset.arrays("train")["attributes"])
         result["spaces"][name]["subgroups"] = copied_by_subgroup(recorded, space.samples, limit, train)
@@ -59,15 +60,21 @@ def audit(
 
 
 def audit_samples(
-    train: np.ndarray, images: np.ndarray, networks: Sequence[FeatureNetwork], unseen: Unseen, seed: int = 0
+    train: np.ndarray,
+    images: np.ndarray,
+    networks: Sequence[FeatureNetwork],
+    unseen: Unseen,
+    seed: int = 0,
+    plain: int | None = None,
 ) -> tuple[dict[str, Any], dict[str, Found]]:
     """The part of `audit` that looks at samples alone, and what each space found, by its name.
 
     Args:
       train, images: stored training images and samples, [m, h, w, c] and [n, h, w, c].
+      plain: how many of `train`, the first, are images as they are, see `in_space`; all by default.
     """
     sets = {"samples": images, "calibration": unseen.calibration["image"], "held_out": unseen.check["image"]}
-    found = {net.name: in_space(net, train, sets, seed) for net in networks}
+    found = {net.name: in_space(net, train, sets, seed, plain) for net in networks}
     hashed = by_hash(images, sets["held_out"], train)
     # Not by the distance: blurred images are near to all others, copies or not.
     tests = {name: space.result["ratio"]["p"] for name, space in found.items()}
@@ -86,12 +93,16 @@ def audit_samples(
     }, found
 
 
-def in_space(network: FeatureNetwork, train: np.ndarray, sets: dict[str, np.ndarray], seed: int = 0) -> Found:
+def in_space(
+    network: FeatureNetwork, train: np.ndarray, sets: dict[str, np.ndarray], seed: int = 0, plain: int | None = None
+) -> Found:
     """What one feature network says of stored images.
 
     Args:
       train: [m, h, w, c].
       sets: samples, calibration and held_out, [n, h, w, c] each.
+      plain: how many of `train`, the first, AuthPct is of. Among mirrored images each image's nearest is often its
+        own mirror, so that unseen images would look more authentic than beside the plain ones.
     """
     known = network(train)
     near = {name: find_aligned(network, images, known) for name, images in sets.items()}
@@ -101,8 +112,9 @@ def in_space(network: FeatureNetwork, train: np.ndarray, sets: dict[str, np.ndar
         result[measure] = too_close(*closeness)
     # The published measures are of distances as they are, without shifts.
     features = {name: network(sets[name]) for name in KINDS}
-    own = np.sqrt(nearest(known, known, 1, own=True)[0][:, 0])
-    flags = {name: authentic(find_neighbours(part, known), own) for name, part in features.items()}
+    as_they_are = known[:plain]
+    own = np.sqrt(nearest(as_they_are, as_they_are, 1, own=True)[0][:, 0])
+    flags = {name: authentic(find_neighbours(part, as_they_are), own) for name, part in features.items()}
     result["authentic"] = {name: dataclasses.asdict(share(part)) for name, part in flags.items()}
     copying = data_copying(features["samples"], known, features["held_out"], seed)
     result["data_copying"] = copying and dataclasses.asdict(copying)
@@ -131,16 +143,14 @@ def too_close(samples: np.ndarray, held_out: np.ndarray, calibration: np.ndarray
 
 
 def members(run, dataset, unseen: Unseen, seed: int = 0) -> dict[str, Any]:
-    """Membership inference on all unseen and as many training images, or MEMBERS at most.
+    """Membership inference on the training images and the unseen ones, MEMBERS of each at most.
 
     Returns:
       {"membership": None of a segmenter, "membership_subgroups": where the source records attributes}.
     """
     if not hasattr(run.family, "sample"):
         return {"membership": None}
-    outside = unseen.all
-    n = min(len(outside["id"]), dataset.info.sizes["train"], MEMBERS)
-    sets = take(dataset.arrays("train"), n, seed), take(outside, n, seed)
+    sets = take(dataset.arrays("train"), MEMBERS, seed), take(unseen.all, MEMBERS, seed)
     scores = [image_scores(run, rows) for rows in sets]
     result = {"membership": of_all(*scores)}
     if dataset.info.recorded:

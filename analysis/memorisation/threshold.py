@@ -29,6 +29,23 @@ def rank(n: int) -> int:
     return max(int(QUANTILE * (n + 1) + 1e-9), 1)
 
 
+def band(samples: int, n: int) -> tuple[float, float]:
+    """Shares of the samples between which 95 % of generators lie whose samples are as the n unseen images are.
+
+    Two generators beside one threshold lie in it together: it is that of the threshold's own chance above all.
+    """
+    k = rank(n)
+    low, high = stats.betabinom(samples, k, n + 1 - k).ppf([0.025, 0.975]) / samples
+    return float(low), float(high)
+
+
+def smallest(samples: int, n: int, p: float) -> float:
+    """The least share of the samples for which `p_below` is under p: fewer copies are not suspected; inf if none is."""
+    counts = np.arange(samples + 1)
+    found = counts[[p_below(int(count), samples, n) < p for count in counts]]
+    return float(found[0] / samples) if len(found) else float("inf")
+
+
 def p_below(count: int, samples: int, n: int) -> float:
     """Chance that so many of the samples, or more, lie below the threshold of n unseen images, were all of one kind.
 

@@ -52,7 +52,7 @@ def seen_images(run, dataset) -> np.ndarray:
 
 
 def take(rows: Rows, n: int, seed: int = 0) -> Rows:
-    """n of the rows, drawn without replacement."""
+    """n of the rows, or all if there are fewer, drawn without replacement."""
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(rows["id"]))
     index = np.sort(order[:n])
     return {name: np.asarray(rows[name][index]) for name in COLUMNS if name in rows}

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from analysis.comparison.cells import Cell
+from analysis.comparison.cells import Cell, duration
 from analysis.comparison.comparable import FAMILY_NAMES
 from analysis.comparison.result_files import to_value
 from analysis.comparison.tables import Table
-from analysis.plots.drawing import Drawing, NothingToDraw, draw_line
-from analysis.plots.study_parts import WIDE, cells, seeds, what
+from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line
+from analysis.plots.study_parts import WIDE, cells, counts, failed, seeds, what
 from analysis.plots.style import BLACK, BLUE, GRAY, GREEN, LINES, ORANGE, PAGE, VERMILION, new_figure, styled
 
 SIZES = (VERMILION, ORANGE, GREEN, BLUE, BLACK)  # from few images to many
@@ -56,16 +56,15 @@ def _lines(axis, curves: list[dict[str, Any]], name: str, content: dict[str, Any
 
 
 def _beside(axis, curves: list[dict[str, Any]], name: str) -> None:
-    """Gray: what images score that no run has learned from; chance for the membership.
+    """Gray: what a generator that copies nothing would score; chance for the membership.
 
     AuthPct of unseen images depends on the data's size, so that there they have a line each.
     """
-    if name == "membership":
-        values = {0.5}
-    else:
-        last = {row["fraction"]: row[f"{name}_unseen"]["value"] for row in curves if row["augmentation"] == "none"}
-        values = set(last.values()) if name == "authentic" else {max(last.values())} if last else set()
-    for value in values:
+    if name == "copies":
+        draw_band(axis, to_value(curves[0]["expected"]))
+        return
+    last = {row["fraction"]: row["authentic_unseen"]["value"] for row in curves if row["augmentation"] == "none"}
+    for value in {0.5} if name == "membership" else set(last.values()):
         axis.axhline(value, color=GRAY, linewidth=0.6, zorder=0.5)
 
 
@@ -83,13 +82,19 @@ def _legend(figure, content: dict[str, Any]) -> None:
 
 
 def _caption(content: dict[str, Any]) -> str:
+    row = content["curves"][0]
+    low, high = row["expected"]["low"], row["expected"]["high"]
     return (
         f"{what(content)}. Audit of {content['n']} samples against all training images in {content['space']}, "
         f"{seeds(content)}. Share of copies: of samples whose distance to the nearest training image, over those to "
-        "the next, is below that of all but 1 % of unseen images. AuthPct: of samples farther from their training "
-        "image than that is from its neighbour. Membership: training from unseen images, told by the model's score. "
-        "Gray: unseen images, of AuthPct for each data size; chance for membership. Of runs with flips mirrored "
-        f"training images are searched too. {WIDE} {content['device']}."
+        "the next, is below a threshold that unseen images set; gray: a generator that copies nothing, of which 95 % "
+        f"lie between {low:.1%} and {high:.1%}, all runs of one data size alike, and shares below "
+        f"{row['smallest']:.1%} are never suspected. AuthPct: of samples farther from their training image than that "
+        "is from its neighbour; gray: unseen images, for each data size. Membership: training from unseen images, told "
+        "by the model's score; gray: chance; after one step it tells what was fitted to the training images before. "
+        "Of runs with flips mirrored training images are searched too, but for AuthPct. A poor model passes all of "
+        f"this: read KID in the table. {WIDE} All seeds share one subset of the data, one set of unseen images and the "
+        f"noise that images are drawn from.{failed(content)} {content['device']}."
     )
 
 
@@ -107,11 +112,17 @@ def _points(content: dict[str, Any]) -> Table:
     columns = [cells([row[name] for row in rows]) for name in names]
     body = [
         [Cell(FAMILY_NAMES[row["family"]]), Cell(row["augmentation"]), Cell(f"{row['images']:,}"),
-         Cell(f"{row['step']:,}"), *(column[i] for column in columns),
-         Cell(f"{row['suspected']} of {row['copies']['seeds']}")] for i, row in enumerate(rows)
+         Cell(f"{row['step']:,}"), Cell(f"{row['rounds']:,.0f}"), Cell(duration(row["seconds"])),
+         *(column[i] for column in columns), Cell(f"{row['suspected']} of {row['copies']['seeds']}")]
+        for i, row in enumerate(rows)
     ]  # fmt: skip
-    header = ["Family", "Augmentation", "Images", "Steps", *names.values(), "Copies suspected"]
-    return Table("Memorisation. " + _caption(content), header, body, 0)
+    header = ["Family", "Augmentation", "Images", "Steps", "Rounds", "Training", *names.values(), "Copies suspected"]
+    words = (
+        "Memorisation. Rounds: how often each image was shown; fewer images are shown more often in as many steps. "
+        "Copies suspected: in how many seeds, in any of features, pixels and hashes, each audit at 1 %, not corrected "
+        f"over audits. KID: intervals over seeds and images, {counts(content)}. "
+    )
+    return Table(words + _caption(content), header, body, 0)
 
 
 def _contrasts(content: dict[str, Any]) -> Table:
@@ -120,7 +131,11 @@ def _contrasts(content: dict[str, Any]) -> Table:
     columns = [cells([row[name] for row in rows]) for name in names]
     body = [[Cell(FAMILY_NAMES[row["family"]]), Cell(row["augmentation"]), Cell(f"{row['fraction']:.0%}"),
              *(column[i] for column in columns)] for i, row in enumerate(rows)]  # fmt: skip
-    words = "Augmentation minus none at the runs' ends, by seed; 95 % intervals are Student's, of the seeds alone."
+    words = (
+        "Augmentation minus none at the runs' ends, by seed. 95 % intervals: of shares the wider of Student's over "
+        "seeds and of what both arms' own intervals give, of KID over seeds and images. Exploratory, not corrected: of "
+        f"{len(rows) * len(names)} without an effect one in twenty excludes 0 by chance."
+    )
     return Table(words, ["Family", "Augmentation", "Data", *names.values()], body, 0)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import ml_collections
 import numpy as np
 
+from analysis.memorisation.threshold import band, smallest
 from analysis.studies import commands, pairs, readings
 from analysis.studies.job import Job
 
@@ -68,13 +69,23 @@ def _rows(config, work: Path, cell: Cell) -> list[pairs.Scored]:
 
 
 def audited(result: dict[str, Any], space: str) -> dict[str, Any]:
-    """Of a result's audit: images trained on, share of copies, AuthPct, membership AUC, what stands beside them."""
+    """Of a result's audit: images trained on, share of copies, AuthPct, membership AUC, what stands beside them.
+
+    "expected" is the share of copies of a generator that copies nothing, with the band in which 95 % of such lie;
+    "smallest" the least share that is suspected.
+    """
     audit = result["memorisation"]
     near = audit["spaces"][space]
     scores = audit["membership"]
     score = scores.get("logit") or scores["loss"]
+    unseen, samples = audit["calibration"], audit["samples"]
+    images = audit["train"] // (2 if audit["mirrored"] else 1)
+    low, high = band(samples, unseen)
     return {
-        "images": audit["train"] // (2 if audit["mirrored"] else 1),
+        "images": images,
+        "rounds": result["images_trained"] / images,
+        "expected": {"value": near["ratio"]["expected"], "low": low, "high": high},
+        "smallest": smallest(samples, unseen, audit["p_limit"]),
         "copies": readings.estimate(near["ratio"]["samples"]),
         "copies_unseen": readings.estimate(near["ratio"]["held_out"]),
         "authentic": readings.estimate(near["authentic"]["samples"]),
@@ -88,10 +99,13 @@ def curves(rows: list[pairs.Scored]) -> list[dict[str, Any]]:
     """Each measure at each point, mean over seeds, and in how many seeds copies were suspected."""
     found = []
     for facts, group in pairs.grouped(rows, "family", "augmentation", "fraction", "step"):
-        values = {name: pairs.over_seeds([row.facts[name] for row in group]) for name in (*MEASURES, *UNSEEN)}
-        found.append(facts | values | {
+        shares = {name: [row.facts[name] for row in group] for name in (*MEASURES, *UNSEEN)}
+        found.append(facts | {name: pairs.over_seeds(values, (0.0, 1.0)) for name, values in shares.items()} | {
             "images": round(float(np.mean([row.facts["images"] for row in group]))),
+            "rounds": float(np.mean([row.facts["rounds"] for row in group])),
             "seconds": float(np.mean([row.facts["seconds"] for row in group])),
+            "expected": group[0].facts["expected"],
+            "smallest": group[0].facts["smallest"],
             "suspected": sum(row.facts["suspected"] for row in group),
             "kid": pairs.mean(group),
         })  # fmt: skip
@@ -99,24 +113,24 @@ def curves(rows: list[pairs.Scored]) -> list[dict[str, Any]]:
 
 
 def contrasts(config: ml_collections.ConfigDict, rows: list[pairs.Scored]) -> list[dict[str, Any]]:
-    """Each augmentation minus none at the runs' ends, by seed; intervals are Student's, of the seeds alone."""
+    """Each augmentation minus none at the runs' ends, by seed."""
     found = []
     ended = [row for row in rows if row.facts["step"] == config.points[row.facts["family"]][-1]]
     for facts, group in pairs.grouped(ended, "family", "fraction"):
-        arms = {arm["augmentation"]: {row.facts["seed"]: row.facts for row in members}
+        arms = {arm["augmentation"]: {row.facts["seed"]: row for row in members}
                 for arm, members in pairs.grouped(group, "augmentation")}  # fmt: skip
         for name in [name for name in config.augmentations[facts["family"]] if name in arms and name != NONE]:
             seeds = sorted(set(arms[name]) & set(arms.get(NONE, {})))
             if seeds:
-                found.append(facts | {"augmentation": name} | _differences(arms[name], arms[NONE], seeds))
+                sides = ([arms[arm][seed] for seed in seeds] for arm in (name, NONE))
+                found.append(facts | {"augmentation": name} | _differences(*sides))
     return found
 
 
-def _differences(arm: dict[int, dict], none: dict[int, dict], seeds: list[int]) -> dict[str, Any]:
-    return {
-        name: pairs.over_seeds([{"value": arm[s][name]["value"] - none[s][name]["value"]} for s in seeds])
-        for name in (*MEASURES, "kid")
-    }
+def _differences(arm: list[pairs.Scored], none: list[pairs.Scored]) -> dict[str, Any]:
+    shares = {name: [[row.facts[name] for row in side] for side in (arm, none)] for name in MEASURES}
+    found = {name: pairs.share_difference(*sides) for name, sides in shares.items()}
+    return found | {"kid": pairs.paired(arm, none)["difference"]}
 
 
 def _references(config, work: Path) -> dict[str, Any]:

@@ -103,13 +103,38 @@ def over_seeds(estimates: Sequence[dict[str, Any]], limits: tuple[float, float] 
     values = np.array([row["value"] for row in estimates], np.float64)
     k, value = len(values), float(values.mean())
     half = stats.t.isf(0.025, k - 1) * values.std(ddof=1) / k**0.5 if k > 1 else None
-    own = [(row["low"], row["high"]) for row in estimates if row.get("low") is not None and row.get("high") is not None]
-    ends = [tuple(np.mean(own, 0))] if len(own) == k else []
+    own = _own_ends(estimates)
+    ends = [own] if own else []
     ends += [(value - half, value + half)] if half else []
     if not ends:
         return {"value": value, "low": None, "high": None, "seeds": k}
     low, high = np.clip((min(end for end, _ in ends), max(end for _, end in ends)), *limits or (-np.inf, np.inf))
     return {"value": value, "low": float(low), "high": float(high), "seeds": k}
+
+
+def _own_ends(estimates: Sequence[dict[str, Any]]) -> tuple[float, float] | None:
+    """Mean ends of the seeds' own intervals; None where one has none."""
+    own = [(row["low"], row["high"]) for row in estimates if row.get("low") is not None and row.get("high") is not None]
+    return tuple(np.mean(own, 0)) if len(own) == len(estimates) else None
+
+
+def share_difference(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """{"value", "low", "high", "seeds"} of a minus b, shares of the same seeds in the same order.
+
+    On each side the farther of Student's interval over the seeds' differences and of that which the mean ends of both
+    sides' own intervals give (MOVER, Zou and Donner 2008, eq. 2): two arms without a copy in any seed may differ.
+    """
+    found = over_seeds([{"value": x["value"] - y["value"]} for x, y in zip(a, b, strict=True)])
+    x, y = _own_ends(a), _own_ends(b)
+    if not x or not y:
+        return found
+    value = found["value"]
+    means = [float(np.mean([row["value"] for row in side])) for side in (a, b)]
+    down = float(np.hypot(means[0] - x[0], y[1] - means[1]))
+    up = float(np.hypot(x[1] - means[0], means[1] - y[0]))
+    low = min(value - down, value if found["low"] is None else found["low"])
+    high = max(value + up, value if found["high"] is None else found["high"])
+    return found | {"low": max(low, -1.0), "high": min(high, 1.0)}
 
 
 def paired(a: Sequence[Scored], b: Sequence[Scored], seed: int = 0) -> dict[str, Any]:

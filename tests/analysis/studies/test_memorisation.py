@@ -31,10 +31,11 @@ LAST = get_config("cpu").points.flow[-1]  # contrasts are at the runs' ends
 
 def audit(copies, membership, mirrored=False):
     share = lambda value: {"value": value, "low": max(value - 0.1, 0.0), "high": value + 0.1, "n": 10}  # noqa: E731
-    near = {"ratio": {"samples": share(copies), "held_out": share(0.01)},
+    near = {"ratio": {"samples": share(copies), "held_out": share(0.01), "expected": 0.0128},
             "authentic": {"samples": share(1.0 - copies), "held_out": share(0.6)}}  # fmt: skip
-    return {"memorisation": {
-        "train": 80 if mirrored else 40, "mirrored": mirrored, "spaces": {"pixels_32": near},
+    return {"images_trained": 400, "memorisation": {
+        "calibration": 77, "samples": 300, "p_limit": 0.01 / 3, "train": 80 if mirrored else 40,
+        "mirrored": mirrored, "spaces": {"pixels_32": near},
         "membership": {"kl": {"auc": share(0.1)}, "loss": {"auc": share(membership)}},
         "suspected": ["hash"] if copies > 0.5 else [],
     }}  # fmt: skip
@@ -55,12 +56,17 @@ def test_seeds_are_averaged_and_flips_compared_with_none():
     assert found["augmentation"] == "flip" and found["copies"]["value"] == pytest.approx(-0.35)
     # Student's with one degree of freedom: 12.706 times 0.05 of the differences -0.3 and -0.4.
     assert found["copies"]["high"] == pytest.approx(-0.35 + 12.706 * 0.05, rel=1e-3)
+    assert none["rounds"] == 10.0 and none["smallest"] == pytest.approx(25 / 300)
+    # Beta-binomial with parameters 1 and 77: 300 samples, none of which is a copy.
+    assert none["expected"] == {"value": 0.0128, "low": 0.0, "high": pytest.approx(15 / 300, abs=2 / 300)}
 
 
 def test_seeds_that_agree_are_not_taken_for_certain():
     """No copy in any of two sets of ten: Clopper and Pearson's end of each is kept."""
     (row,) = study.curves([scored("none", 0, 0.0), scored("none", 1, 0.0)])
     assert row["copies"]["low"] == 0.0 and row["copies"]["high"] == pytest.approx(0.1)
+    (found,) = study.contrasts(get_config("cpu"), [scored(arm, s, 0.0) for arm in ("none", "flip") for s in (0, 1)])
+    assert (found["copies"]["low"], found["copies"]["high"]) == (pytest.approx(-0.1), pytest.approx(0.1))
 
 
 def made_up():
@@ -74,6 +80,7 @@ def made_up():
                     curves.append(row | {
                         "copies": estimate(copies, 0.03), "authentic": estimate(0.7 * (1 - copies), 0.03),
                         "membership": estimate(0.5 + 0.5 * copies, 0.03), "kid": estimate(0.2), "suspected": 1,
+                        "expected": estimate(0.013, 0.013), "smallest": 0.08, "rounds": 9.0, "seconds": 60.0,
                         "copies_unseen": estimate(0.01, 0.01), "authentic_unseen": estimate(0.5 + fraction / 5, 0.02),
                     })  # fmt: skip
     contrasts = [{"family": "flow", "augmentation": "flip", "fraction": 0.05, "kid": estimate(0.01),
