@@ -18,7 +18,10 @@ def progress(text: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 class Clock:
-    """Images a second after the first batch, in which a program is compiled; None where there is no other batch."""
+    """Images a second after the first batch, in which a program is compiled; None where there is no other batch.
+
+    All batches are of one size: the last is filled up, and takes as long as the others.
+    """
 
     def __init__(self):
         self._marks: list[tuple[int, float]] = []
@@ -29,5 +32,6 @@ class Clock:
 
     @property
     def speed(self) -> float | None:
-        (first, begun), (last, ended) = self._marks[0], self._marks[-1]
-        return (last - first) / (ended - begun) if last > first else None
+        (size, begun), (_, ended) = self._marks[0], self._marks[-1]
+        batches = len(self._marks) - 1
+        return batches * size / (ended - begun) if batches else None

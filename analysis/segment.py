@@ -48,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     images, truths, raters, sdf, ids = predict(run, dataset, args.split, options, args.seed, args.batch, clock)
     result = score(sdf, truths, raters) | {
         "run": run.folder.resolve().name, "family": run.config.model.family, "dataset": run.info.name,
+        "image_shape": list(run.info.image_shape),
         "data": run.info.fingerprint, "split": args.split, "step": run.step, "parameters": run.parameters,
         "sampling": options | {"seed": args.seed, "images_per_second": clock.speed},
         "ids": ids.tolist(), "device": device_name(), "git": git_revision(),

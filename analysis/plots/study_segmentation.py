@@ -5,21 +5,29 @@ from typing import Any
 from analysis.comparison.cells import Cell, duration
 from analysis.comparison.result_files import to_value
 from analysis.comparison.tables import Table
-from analysis.plots.drawing import Drawing, NothingToDraw, draw_band, draw_line
-from analysis.plots.study_parts import SEEDS, cells, differences, seeds
-from analysis.plots.style import BLACK, BLUE, GREEN, ORANGE, PAGE, PURPLE, SKY, VERMILION, new_figure, styled
+from analysis.plots.drawing import Drawing, NothingToDraw, draw_line
+from analysis.plots.study_parts import SEEDS, cells, differences, failed, seeds
+from analysis.plots.style import BLACK, BLUE, GRAY, GREEN, ORANGE, PAGE, PURPLE, SKY, VERMILION, new_figure, styled
 
 COLORS = {
     "flow": (BLUE, "o"), "flow_concatenated": (VERMILION, "s"), "unet": (BLACK, "^"),
     "flow_pretrained": (SKY, "D"), "unet_pretrained": (GREEN, "v"),
 }  # fmt: skip
 OTHERS = ((ORANGE, "P"), (PURPLE, "X"))
+PASSES = "Mask-network passes"
+INTERVALS = "Intervals of 95 %: hierarchical bootstrap over seeds and images."
+COST = (
+    "Passes are of the network that moves the mask; where the image has a network of its own, it runs once more. Times "
+    "are without compiling, and images/s is of one core."
+)
+SHARED_DATA = "All seeds share one subset of the data and one set of test images."
 SAMPLERS = {"euler": ("-", "full", "the ODE that was trained"), "flowsdf": ("--", "none", "the published sampler")}
 
 
 @styled
 def draw(content: dict[str, Any]) -> Drawing:
-    """Above a panel for each number of masks, Dice against steps; below Dice and HD95 against the share of the data.
+    """Above a panel for each number of masks, Dice less the baseline's against steps; below Dice and HD95 against the
+    share of the data.
 
     Raises:
       NothingToDraw: no run has been scored.
@@ -34,12 +42,13 @@ def draw(content: dict[str, Any]) -> Drawing:
         axes = parts[0].subplots(1, len(ensembles), sharey=True, squeeze=False)[0]
         for axis, ensemble in zip(axes, ensembles, strict=True):
             _steps(axis, [row for row in swept if row["ensemble"] == ensemble], content)
-            axis.set(title="1 mask an image" if ensemble == 1 else f"mean of {ensemble} masks", xlabel="Steps")
-        axes[0].set_ylabel("Dice (↑ better)")
-    for axis, (name, words) in zip(parts[1].subplots(1, 2), (("dice", "Dice (↑ better)"),
+            title = "1 mask an image" if ensemble == 1 else f"mask of the mean SDF of {ensemble}"
+            axis.set(title=title, xlabel="Steps")
+        axes[0].set_ylabel(f"Dice − {words(content['baseline'])} (↑ better)")
+    for axis, (name, label) in zip(parts[1].subplots(1, 2), (("dice", "Dice (↑ better)"),
                                    ("hd95", "HD95, pixels (↓ better)")), strict=True):  # fmt: skip
         _data(axis, content["by_data"], name)
-        axis.set_ylabel(words)
+        axis.set_ylabel(label)
     _legend(figure, content, bool(swept))
     return Drawing("segmentation", figure, _caption(content))
 
@@ -53,11 +62,13 @@ def _steps(axis, rows: list[dict[str, Any]], content: dict[str, Any]) -> None:
     for arm in dict.fromkeys(row["arm"] for row in rows):
         color, marker = _look(content, arm)
         for sampler, (line, fill, _) in SAMPLERS.items():
-            points = sorted((r for r in rows if (r["arm"], r["sampler"]) == (arm, sampler)), key=lambda r: r["steps"])
+            points = [row for row in rows if (row["arm"], row["sampler"]) == (arm, sampler) and row["difference"]]
+            points.sort(key=lambda row: row["steps"])
             look = {"color": color, "marker": marker, "fillstyle": fill}
-            draw_line(axis, [row["steps"] for row in points], [to_value(row["dice"]) for row in points], line, **look)
-    baseline = next((row for row in content["grid"] if row["arm"] == content["baseline"]), None)
-    draw_band(axis, to_value(baseline["dice"]) if baseline else None)
+            values = [to_value(row["difference"]) for row in points]
+            draw_line(axis, [row["steps"] for row in points], values, line, **look)
+    axis.axhline(0.0, color=GRAY, linewidth=0.8, zorder=0.6)
+    axis.axhline(-content["config"]["margin"], color=GRAY, linewidth=0.8, linestyle=":", zorder=0.6)
     ticks = sorted({row["steps"] for row in rows})
     axis.set_xscale("log", base=2)
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
@@ -79,7 +90,7 @@ def _data(axis, rows: list[dict[str, Any]], name: str) -> None:
 
 def words(arm: str) -> str:
     """An arm's name as it is read."""
-    return arm.replace("unet", "U-Net").replace("_", ", ").replace("concatenated", "image concatenated")
+    return arm.replace("unet", "U-Net").replace("_", ", ").replace("concatenated", "image concatenated, no guess")
 
 
 def _legend(figure, content: dict[str, Any], swept: bool) -> None:
@@ -95,13 +106,23 @@ def _legend(figure, content: dict[str, Any], swept: bool) -> None:
 
 
 def _caption(content: dict[str, Any]) -> str:
-    use = content["config"]["use"]
+    use, base = content["config"]["use"], words(content["baseline"])
     return (
-        f"{content['dataset']}, {content['n']} images of the {content['split']} split, {seeds(content)}. Above: "
-        "with all training images, Dice against the solver's steps; broken: the sampler that FlowSDF published, which "
-        f"feeds the network another point than the state; gray: {words(content['baseline'])}. Below: Dice and the 95th "
-        f"percentile of the border's distance; flows with {use['ensemble']} masks in {use['steps']} steps. "
-        f"{_pretrained(content)}{SEEDS} {content['device']}."
+        f"{_measured(content)} Above: with all training images, Dice less that of the {base} in the same images, "
+        "against the solver's steps; broken: the sampler that FlowSDF published, which feeds the network another point "
+        f"than the state; dotted: {content['config']['margin']:g} below, down to which a segmenter is called as good. "
+        f"Below: flows with {use['ensemble']} masks in {use['steps']} steps. {_pretrained(content)}{SEEDS} "
+        f"{SHARED_DATA}{failed(content)} {content['device']}."
+    )
+
+
+def _measured(content: dict[str, Any]) -> str:
+    """What was segmented, after how much training, and what the scores are."""
+    shape = content["image_shape"]
+    return (
+        f"{content['dataset']}, {shape[0]}x{shape[1]}, {content['n']} images of the {content['split']} split, after "
+        f"{content['config']['train_steps']:,} steps, {seeds(content)}. Dice, and the 95th percentile of the distance "
+        "between borders, in which an empty mask counts as the image's diagonal: means over images."
     )
 
 
@@ -114,7 +135,7 @@ def _pretrained(content: dict[str, Any]) -> str:
     source, steps = content["config"]["source"]["preset"], content["pretraining"]["steps"]
     return (
         f"Pretrained: from a flow segmenter after {steps} steps on {source}, a generator of masks given an image; "
-        f"numbers taken over: {'; '.join(each)}. "
+        f"one for all seeds and beside the equal steps of the training; numbers taken over: {'; '.join(each)}. "
     )
 
 
@@ -125,16 +146,20 @@ def tables(content: dict[str, Any]) -> list[Table]:
 
 def _arms(content: dict[str, Any]) -> Table:
     rows, before = content["by_data"], content["pretraining"]["seconds"]
-    columns = [cells([row[name] for row in rows]) for name in ("dice", "hd95", "images_per_second")]
+    columns = [cells([row[name] for row in rows]) for name in ("dice", "difference", "hd95", "images_per_second")]
     pretrained = {name for name, arm in content["config"]["arms"].items() if arm["source"]}
     body = [
-        [Cell(words(row["arm"])), Cell(f"{row['fraction']:.0%}"), *(column[i] for column in columns),
+        [Cell(words(row["arm"])), Cell(f"{row['images']:,}"), *(column[i] for column in columns),
          Cell(f"{row['parameters']:,}"), Cell(str(row["steps"] * row["ensemble"])), Cell(duration(row["seconds"])),
          Cell(duration(before) if row["arm"] in pretrained else "")] for i, row in enumerate(rows)
     ]  # fmt: skip
-    header = ["Segmenter", "Data", "Dice ↑", "HD95 ↓", "Images/s ↑", "Parameters", "Evaluations an image", "Training",
-              "Pretraining"]  # fmt: skip
-    return Table("Segmenters by amount of data, and their cost. " + _caption(content), header, body, 0)
+    header = ["Segmenter", "Training images", "Dice ↑", f"Dice − {words(content['baseline'])}", "HD95 ↓", "Images/s ↑",
+              "Parameters", PASSES, "Training", "Pretraining"]  # fmt: skip
+    caption = (
+        f"Segmenters by amount of data, and their cost. {_measured(content)} {_pretrained(content)}{INTERVALS} {COST} "
+        f"{SHARED_DATA}{failed(content)} {content['device']}."
+    )
+    return Table(caption, header, body, 0)
 
 
 def _contrasts(content: dict[str, Any]) -> Table:
@@ -143,19 +168,26 @@ def _contrasts(content: dict[str, Any]) -> Table:
         [Cell(f"{words(row['arm'])} − {words(row['against'])}"), Cell(f"{row['fraction']:.0%}"), *tested]
         for row, tested in zip(rows, differences(rows), strict=True)
     ]
-    caption = "Differences of Dice, paired by seed; positive ones favour the first."
+    caption = (
+        f"Differences of Dice, paired by seed; positive ones favour the first. {_measured(content)} {INTERVALS} p of "
+        f"Student's paired test over seeds, these images given; corrected (Holm) for these {len(rows)} exploratory "
+        "contrasts: with three seeds it is rarely small, which does not make two segmenters alike."
+    )
     return Table(caption, ["Segmenters", "Data", "Difference", "p", "p (Holm)"], body, 0)
 
 
 def _grid(content: dict[str, Any]) -> Table:
     rows = content["grid"]
-    columns = [cells([row[name] for row in rows]) for name in ("dice", "hd95", "images_per_second")]
+    names = ("dice", "difference", "to_euler", "hd95", "images_per_second")
+    columns = [cells([row[name] for row in rows]) for name in names]
     body = [
         [Cell(words(row["arm"])), Cell(row["sampler"] or "–"), Cell(str(row["steps"])), Cell(str(row["ensemble"])),
          Cell(str(row["evaluations"])), *(column[i] for column in columns)] for i, row in enumerate(rows)
     ]  # fmt: skip
-    header = ["Segmenter", "Sampler", "Steps", "Masks", "Evaluations an image", "Dice ↑", "HD95 ↓", "Images/s ↑"]
-    return Table("Steps, masks and sampler, with all training images.", header, body, 0)
+    header = ["Segmenter", "Sampler", "Steps", "Masks", PASSES, "Dice ↑", f"Dice − {words(content['baseline'])}",
+              "Dice − euler", "HD95 ↓", "Images/s ↑"]  # fmt: skip
+    caption = f"Steps, masks and sampler, with all training images. {_measured(content)} {INTERVALS} {COST}"
+    return Table(caption, header, body, 0)
 
 
 __all__ = ["draw", "tables"]

@@ -53,11 +53,12 @@ def _guided(config, work: Path, train: Job, family: str) -> Job:
 
 
 def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
-    """{"steps", "guidance", "rows", "real_auroc", "floor", "ceiling", ...} of the evaluations that are there."""
+    """{"steps", "guidance", "contrasts", "rows", "real", "floor", "ceiling", ...} of the evaluations that are there."""
     swept, guided = list(_swept(config, work)), list(_by_guidance(config, work))
     return {
         "metric": "kid",
         "steps": step_curves(swept),
+        "contrasts": contrasts(config, swept),
         "guidance": guidance_curves(guided),
         "rows": [row.facts for row in (*swept, *guided)],
         **_references(config, work),
@@ -87,13 +88,12 @@ def _speed(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fidelity(result: dict[str, Any]) -> dict[str, Any]:
-    """Of the samples, each finding's AUROC and their mean; "real" the same mean of real images."""
+    """Of the samples, each finding's AUROC and their mean."""
     rows = {name: row for name, row in (result.get("label_fidelity") or {}).items() if all(row.values())}
-    means = {kind: float(np.mean([row[kind]["auroc"] for row in rows.values()])) if rows else None
-             for kind in ("samples", "real")}  # fmt: skip
     findings = {name: row["samples"]["auroc"] for name, row in rows.items()}
+    mean = float(np.mean(list(findings.values()))) if findings else None
     used = {name: result["sampling"][name] for name in ("sampler", "steps")}
-    return {"auroc": {"value": means["samples"]}, "auroc_real": means["real"], "findings": findings} | used
+    return {"auroc": {"value": mean}, "findings": findings} | used
 
 
 def step_curves(rows: list[pairs.Scored]) -> list[dict[str, Any]]:
@@ -106,6 +106,25 @@ def step_curves(rows: list[pairs.Scored]) -> list[dict[str, Any]]:
     return found
 
 
+def contrasts(config: ml_collections.ConfigDict, rows: list[pairs.Scored]) -> list[dict[str, Any]]:
+    """KID of each point less that of its family's reference, by seed: of the same runs, real images and noise.
+
+    p-values are corrected together (Holm 1979).
+    """
+    points = {tuple(facts.values()): {row.facts["seed"]: row for row in group}
+              for facts, group in pairs.grouped(rows, "family", "sampler", "steps")}  # fmt: skip
+    found = []
+    for (family, sampler, steps), one in points.items():
+        against = tuple(config.reference[family])
+        other = points.get((family, *against), {})
+        seeds = sorted(set(one) & set(other))
+        if seeds and (sampler, steps) != against:
+            facts = {"family": family, "sampler": sampler, "steps": steps, "against": list(against)}
+            found.append(facts | pairs.paired([one[seed] for seed in seeds], [other[seed] for seed in seeds]))
+    pairs.correct(found)
+    return found
+
+
 def guidance_curves(rows: list[pairs.Scored]) -> list[dict[str, Any]]:
     """Mean KID, and mean AUROC over findings and seeds, at each guidance."""
     found = []
@@ -115,17 +134,18 @@ def guidance_curves(rows: list[pairs.Scored]) -> list[dict[str, Any]]:
         each = {name: float(np.mean([row.facts["findings"][name] for row in group if name in row.facts["findings"]]))
                 for name in names}  # fmt: skip
         used = {name: group[0].facts[name] for name in ("sampler", "steps")}
-        auroc = pairs.over_seeds(seen) if seen else None
+        auroc = pairs.over_seeds(seen, (0.0, 1.0)) if seen else None
         found.append(facts | used | {"kid": pairs.mean(group), "auroc": auroc, "findings": each})
     return found
 
 
 def _references(config, work: Path) -> dict[str, Any]:
-    """Floor and ceiling, and the classifier's mean AUROC on real images, of the first evaluation over guidance."""
+    """Floor and ceiling, and each finding's AUROC in real images, of the first evaluation over guidance."""
     points = itertools.product(config.families, config.seeds, config.guidances)
     paths = (commands.result_of(work, _name(family, seed), name=GUIDED, guidance=s) for family, seed, s in points)
     path = next((path for path in paths if path.exists()), None)
     if path is None:
         return {}
-    real = _fidelity(json.loads(path.read_text()))["auroc_real"]
-    return {"real_auroc": real} | readings.references(config, path)
+    found = json.loads(path.read_text()).get("label_fidelity") or {}
+    real = {name: row["real"] for name, row in found.items() if all(row.values())}
+    return {"real_findings": real} | readings.references(config, path)

@@ -52,7 +52,10 @@ ONE_PASS = Reading("", 1, 1)
 
 
 def cells(config: ml_collections.ConfigDict) -> Iterator[Cell]:
-    yield from itertools.starmap(Cell, itertools.product(config.arms, config.fractions, config.seeds))
+    """Without the pretrained arms where the pretraining would be on the very images that are learned from."""
+    same = config.source.preset == config.data.preset
+    arms = [name for name, arm in config.arms.items() if not (same and arm.source)]
+    yield from itertools.starmap(Cell, itertools.product(arms, config.fractions, config.seeds))
 
 
 def usual(config: ml_collections.ConfigDict, arm: str) -> Reading:
@@ -73,7 +76,7 @@ def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
     """The pretraining, if an arm begins from it, the trainings, and a scoring for each reading."""
     commands.check_known("grid_arms", config.grid_arms, config.arms)
     commands.check_known("baseline", [config.baseline], config.arms)
-    source = _pretraining(config, work) if any(arm.source for arm in config.arms.values()) else None
+    source = _pretraining(config, work) if any(config.arms[cell.arm].source for cell in cells(config)) else None
     found = [source] if source else []
     for cell in cells(config):
         train = _training(config, work, cell, source)
@@ -121,8 +124,10 @@ def _rows(config, work: Path, cell: Cell) -> list[pairs.Scored]:
     for reading in readings_of(config, cell):
         path = commands.result_of(work, cell.name, name=reading.name)
         if path.exists():
-            result, seconds = json.loads(path.read_text()), readings.training_seconds(work / "runs" / cell.name)
-            facts = cell._asdict() | reading._asdict() | {"seconds": seconds}
+            result, run = json.loads(path.read_text()), work / "runs" / cell.name
+            images = len(np.load(run / "train_labels.npy", mmap_mode="r"))
+            seconds = readings.training_seconds(run)
+            facts = cell._asdict() | reading._asdict() | {"seconds": seconds, "images": images}
             found += [scored(result, facts, measure) for measure in MEASURES]
     return found
 
@@ -143,21 +148,50 @@ def _groups(rows: list[pairs.Scored], *names: str) -> Iterator[tuple[dict[str, A
 
 
 def grid(config: ml_collections.ConfigDict, rows: list[pairs.Scored]) -> list[dict[str, Any]]:
-    """Of all the data, every reading of the arms that have a grid, and the baseline; mean over seeds."""
+    """Of all the data, every reading of the arms that have a grid, and the baseline; mean over seeds.
+
+    "difference" is Dice less the baseline's, and "to_euler" that of the published sampler less Euler's at the same
+    steps and masks, both by seed and in the same images; None where there is nothing to compare with.
+    """
     arms = (*config.grid_arms, config.baseline)
     full = [row for row in rows if row.facts["fraction"] == max(config.fractions) and row.facts["arm"] in arms]
-    return [
-        facts | _means(group) | {"evaluations": facts["steps"] * facts["ensemble"]}
-        for facts, group in _groups(full, "arm", "sampler", "steps", "ensemble")
-    ]
+    groups = [(facts, group) for facts, group in _groups(full, "arm", "sampler", "steps", "ensemble")]
+    known = {tuple(facts.values()): group["dice"] for facts, group in groups}
+    base = known.get((config.baseline, *ONE_PASS))
+    found = []
+    for facts, group in groups:
+        euler = known.get((facts["arm"], SAMPLER, facts["steps"], facts["ensemble"]))
+        found.append(facts | _means(group) | {
+            "evaluations": facts["steps"] * facts["ensemble"],
+            "difference": _difference(group["dice"], None if facts["arm"] == config.baseline else base),
+            "to_euler": _difference(group["dice"], euler if facts["sampler"] == PUBLISHED else None),
+        })  # fmt: skip
+    return found
+
+
+def _difference(a: list[pairs.Scored], b: list[pairs.Scored] | None) -> dict[str, Any] | None:
+    """a less b by seed, of the seeds that both have; None where there are none."""
+    one, other = ({row.facts["seed"]: row for row in side or ()} for side in (a, b))
+    seeds = sorted(set(one) & set(other))
+    return pairs.paired([one[s] for s in seeds], [other[s] for s in seeds])["difference"] if seeds else None
 
 
 def by_data(config: ml_collections.ConfigDict, rows: list[pairs.Scored]) -> list[dict[str, Any]]:
-    """Each arm at each fraction, at the reading that all are compared at; with what it cost."""
+    """Each arm at each fraction, at the reading that all are compared at; with what it cost, and its Dice less the
+    baseline's at the same fraction.
+    """
+    groups = list(_groups(_usual(config, rows), "arm", "fraction", "steps", "ensemble"))
+    base = {facts["fraction"]: group["dice"] for facts, group in groups if facts["arm"] == config.baseline}
     return [
-        facts | _means(group) | {"seconds": float(np.mean([row.facts["seconds"] for row in group["dice"]]))}
-        for facts, group in _groups(_usual(config, rows), "arm", "fraction", "steps", "ensemble")
-    ]
+        facts | _means(group) | {
+            "seconds": float(np.mean([row.facts["seconds"] for row in group["dice"]])),
+            "images": group["dice"][0].facts["images"],
+            "difference": _difference(
+                group["dice"], None if facts["arm"] == config.baseline else base.get(facts["fraction"])
+            ),
+        }
+        for facts, group in groups
+    ]  # fmt: skip
 
 
 def _means(group: dict[str, list[pairs.Scored]]) -> dict[str, Any]:
@@ -226,5 +260,6 @@ def _about(config, work: Path) -> dict[str, Any]:
         path = commands.result_of(work, cell.name, name=usual(config, cell.arm).name)
         if path.exists():
             result = json.loads(path.read_text())
-            return {key: result[key] for key in ("dataset", "data", "split", "n")}
+            facts = {key: result[key] for key in ("data", "split", "n", "image_shape")}
+            return facts | {"dataset": config.data.preset}
     return {}

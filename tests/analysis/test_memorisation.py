@@ -18,7 +18,7 @@ from analysis.memorisation.aligned import find_aligned, shifts
 from analysis.memorisation.duplicates import by_hash, repeats_another
 from analysis.memorisation.neighbours import AROUND, find_neighbours
 from analysis.memorisation.pairs_figure import save_pairs
-from analysis.memorisation.threshold import p_below, threshold
+from analysis.memorisation.threshold import band, p_below, smallest, threshold
 from analysis.memorisation.unseen import seen_images, take, unseen_images
 from data import UserError
 from data.attributes import VALUES
@@ -50,6 +50,30 @@ def test_a_mirrored_copy_is_found_where_the_run_was_trained_with_flips():
         result, _ = audit.audit_samples(train, copies, [PIXELS], unseen_images(dataset))
         assert least <= result["spaces"]["pixels"]["ratio"]["samples"]["value"] <= most
         assert result["train"] == (400 if flip else 200)
+
+
+def test_mirrored_images_do_not_make_others_look_authentic():
+    """AuthPct is of the training images as they are, with and without flips; of both kinds it would be another."""
+    dataset, samples = make_dataset(), smooth(100, 9)
+    train = dataset.arrays("train")["image"]
+    # Nearly symmetric images, whose nearest is their own mirror.
+    train = np.clip((train.astype(float) + train[:, :, ::-1]) / 2 + smooth(200, 8) / 50.0, 0, 255).astype(np.uint8)
+    both, unseen = np.concatenate([train, train[:, :, ::-1]]), unseen_images(dataset)
+    audited = {name: audit.audit_samples(known, samples, [PIXELS], unseen, plain=plain)[0]["spaces"]["pixels"]
+               for name, known, plain in (("none", train, None), ("flip", both, 200), ("all", both, None))}  # fmt: skip
+    shares = {name: {kind: row["value"] for kind, row in space["authentic"].items()} for name, space in audited.items()}
+    assert shares["flip"] == shares["none"]
+    assert all(shares["all"][kind] > shares["none"][kind] + 0.1 for kind in ("samples", "held_out"))
+
+
+def test_the_band_of_generators_that_copy_nothing_by_simulation():
+    rng = np.random.default_rng(0)
+    shares = [np.mean(rng.random(300) < threshold(rng.random(77))[0]) for _ in range(4000)]
+    low, high = band(300, 77)
+    assert np.mean((np.array(shares) >= low) & (np.array(shares) <= high)) == pytest.approx(0.95, abs=0.015)
+    least = smallest(300, 77, 0.01)
+    assert p_below(round(300 * least), 300, 77) < 0.01 <= p_below(round(300 * least) - 1, 300, 77)
+    assert np.mean(np.array(shares) >= least) < 0.015 and smallest(2, 20, 1e-9) == math.inf
 
 
 def test_distance_and_ratio_by_brute_force():
@@ -226,7 +250,7 @@ def test_an_audit_says_whose_images_are_copied_where_the_source_records_it(monke
     assert copied[high]["copies"]["value"] > 0.8 and copied[high]["training"] == 0.2
     assert copied[low]["copies"]["value"] < 0.2 and copied[low]["training"] == 0.8
     n = [result["membership_subgroups"]["sex"][value]["loss"]["auc"]["n"] for value in (low, high)]
-    assert [members for members, _ in n] == [160, 40] and sum(unseen for _, unseen in n) == 200
+    assert [members for members, _ in n] == [160, 40] and sum(unseen for _, unseen in n) == 300
 
 
 @pytest.mark.parametrize("share", [0.1, 1.0])

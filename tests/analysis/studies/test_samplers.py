@@ -7,6 +7,7 @@ from analysis.domain import classifier
 from analysis.plots import study_samplers
 from analysis.studies import samplers as study
 from analysis.studies.pairs import Scored
+from configs.studies.samplers import get_config
 from models import ode
 from models import samplers as solvers
 from tests.analysis.studies.helpers import run_study
@@ -23,7 +24,9 @@ def test_end_to_end(monkeypatch, tmp_path):
     assert found["euler", 1]["kid"]["value"] != found["heun", 2]["kid"]["value"]
     guided = {row["guidance"]: row for row in content["guidance"]}
     assert set(guided) == {1.0, 2.0} and 0.0 <= guided[2.0]["auroc"]["value"] <= 1.0
-    assert guided[1.0]["sampler"] == "midpoint" and content["floor"]["value"] < 1.0 and 0.0 <= content["real_auroc"]
+    assert guided[1.0]["sampler"] == "midpoint" and content["floor"]["value"] < 1.0
+    assert all(0.0 <= row["auroc"] <= 1.0 for row in content["real_findings"].values()) and content["real_findings"]
+    assert {(row["sampler"], row["steps"]) for row in content["contrasts"]} == {("euler", 1), ("euler", 2)}
     assert {path.suffix for path in (tmp_path / "results" / "samplers").iterdir()} == {
         ".json", ".md", ".tex", ".pdf", ".png"
     }  # fmt: skip
@@ -39,6 +42,17 @@ def test_seeds_are_averaged_and_evaluations_counted():
     ddpm, heun = study.step_curves(rows)
     assert (heun["kid"]["value"], heun["evaluations"], heun["images_per_second"]) == (2.0, 19, 4.0)
     assert (ddpm["kid"]["value"], ddpm["evaluations"], ddpm["kid"]["low"]) == (5.0, 300, None)
+
+
+def test_points_are_compared_with_the_reference_of_their_family():
+    """Runs differ by 2, samplers by 0.1 in each: what the runs share drops out."""
+    config = get_config("cpu")
+    rows = [scored("ddpm", seed, 300, 1.0 + 2.0 * seed, None) for seed in (0, 1, 2)]
+    rows += [scored("dpmpp", seed, 15, 1.1 + 2.0 * seed + 0.01 * (seed == 1), None) for seed in (0, 1)]
+    (test,) = study.contrasts(config, rows)
+    assert (test["sampler"], test["steps"], test["against"]) == ("dpmpp", 15, ["ddpm", 300])
+    assert test["differences"] == pytest.approx([0.1, 0.11]) and test["difference"]["seeds"] == 2
+    assert test["p_holm"] == test["p"]
 
 
 def test_guidance_takes_each_evaluation_twice():
@@ -78,7 +92,6 @@ def test_guidance_averages_findings_and_seeds():
     assert row["auroc"]["value"] == pytest.approx(0.8) and row["findings"] == pytest.approx({"a": 0.7, "b": 0.9})
     # Student's with one degree of freedom: 12.706 x 0.1.
     assert row["auroc"]["high"] - row["auroc"]["value"] == pytest.approx(1.2706, rel=1e-3)
-    assert rows[0].facts["auroc_real"] == pytest.approx(0.9)
 
 
 def made_up():
@@ -94,7 +107,11 @@ def made_up():
          "findings": {"pneumonia": 0.5 + 0.08 * s, "effusion": 0.6}}
         for family in ("ddpm", "flow") for s in range(1, 6)
     ]  # fmt: skip
-    return WHAT | {"steps": steps, "guidance": guidance, "rows": [{"seed": 0}, {"seed": 1}], "real_auroc": 0.88}
+    return WHAT | {"steps": steps, "guidance": guidance, "rows": [{"seed": 0}, {"seed": 1}],
+                   "real_findings": {"pneumonia": {"auroc": 0.88, "interval": [0.8, 0.9], "n": 79}},
+                   "contrasts": [{"family": "ddpm", "sampler": "dpmpp", "steps": 15, "against": ["ddpm", 300],
+                                  "difference": estimate(0.01), "p": 0.2, "p_holm": 0.4}],
+                   "config": {"margin": 0.1}}  # fmt: skip
 
 
 def test_the_figure_has_a_panel_a_family_and_a_line_a_sampler():
@@ -104,6 +121,8 @@ def test_the_figure_has_a_panel_a_family_and_a_line_a_sampler():
     assert sorted(names) == sorted(solvers.SAMPLERS)
     heun = next(line for line in axes["DDPM, no guidance"].get_lines() if line.get_label() == "heun")
     assert list(heun.get_xdata()) == [9, 19, 39]
-    first, second = study_samplers.tables(made_up())
-    assert len(first.rows) == len(made_up()["steps"]) and len(second.rows) == 10
-    assert all(len(row) == len(table.header) for table in (first, second) for row in table.rows)
+    tables = study_samplers.tables(made_up())
+    assert [len(table.rows) for table in tables] == [len(made_up()["steps"]), 1, 10]
+    assert "below 0.020, 10% of the way" in tables[1].caption  # of the way from 0.001 to 0.2
+    assert "Pneumonia" not in drawing.caption and "pneumonia, 79 real images" in drawing.caption
+    assert all(len(row) == len(table.header) for table in tables for row in table.rows)

@@ -1,5 +1,7 @@
 """The study of segmentation, end to end at its smallest, and what it makes of scored masks."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,7 @@ def test_a_grid_is_of_the_largest_fraction_alone():
     config = get_config("cpu")
     grid = study.readings_of(config, study.Cell("flow", 1.0, 0))
     drawn = len(config.ensembles) * (len(config.steps) + len(config.published_steps))
-    assert len(set(grid)) == len(grid) == drawn == 16
+    assert len(set(grid)) == len(grid) == drawn == 14
     assert study.Reading("flowsdf", 4, 8) in grid and study.Reading("euler", 2, 8) in grid
     assert study.readings_of(config, study.Cell("flow", 0.1, 0)) == [study.Reading("euler", 2, 8)]
     assert study.readings_of(config, study.Cell("unet", 1.0, 0)) == [study.ONE_PASS]
@@ -46,7 +48,7 @@ def scored(arm, seed, dice, sampler="euler", steps=2, ensemble=8):
               "dice": {"low": 0.0, "high": 1.0}, "hd95": {"low": 0.0, "high": 9.0},
               "sampling": {"images_per_second": 7.0}}  # fmt: skip
     facts = {"arm": arm, "fraction": 1.0, "seed": seed, "sampler": sampler, "steps": steps, "ensemble": ensemble}
-    return [study.scored(result, facts | {"seconds": 3.0}, measure) for measure in study.MEASURES]
+    return [study.scored(result, facts | {"seconds": 3.0, "images": 53}, measure) for measure in study.MEASURES]
 
 
 def test_arms_are_compared_on_the_same_images():
@@ -62,10 +64,23 @@ def test_arms_are_compared_on_the_same_images():
     (test,) = study.contrasts(config, rows)
     assert test["differences"] == pytest.approx([0.05, 0.06])
     assert test["difference"]["low"] > 0.0 and data["flow"]["dice"]["low"] < data["unet"]["dice"]["value"]
+    assert data["flow"]["difference"]["value"] == pytest.approx(0.055) and data["unet"]["difference"] is None
+    assert data["flow"]["images"] == 53
     swept = {(row["arm"], row["sampler"]): row for row in study.grid(config, rows)}
+    assert swept["flow", "euler"]["difference"]["value"] == pytest.approx(0.055)
+    assert swept["flow", "euler"]["to_euler"] is None and swept["unet", ""]["difference"] is None
+    # Of the seed that both have.
+    assert swept["flow", "flowsdf"]["to_euler"]["value"] == pytest.approx(-0.05)
+    assert swept["flow", "flowsdf"]["to_euler"]["seeds"] == 1
     assert swept["flow", "flowsdf"]["evaluations"] == 16 and set(swept) == {
         ("flow", "euler"), ("flow", "flowsdf"), ("unet", "")
     }  # fmt: skip
+
+
+def test_a_segmenter_is_not_pretrained_on_the_images_that_it_learns_from():
+    config = get_config("cpu,phantom")
+    jobs = study.jobs(config, Path("work"))
+    assert jobs and not any("pretrained" in job.name or job.name.startswith(study.SOURCE) for job in jobs)
 
 
 def test_what_is_pretrained_is_compared_with_the_same_from_scratch():
@@ -112,30 +127,37 @@ def made_up():
                     dice -= 0.05 / steps if sampler == "flowsdf" else 0.0
                     at = {"arm": arm, "sampler": sampler, "steps": steps, "ensemble": ensemble}
                     grid.append(at | speed | {"evaluations": steps * ensemble, "dice": estimate(float(dice), 0.01),
+                                              "difference": estimate(float(dice) - 0.89, 0.01), "to_euler": None,
                                               "hd95": estimate(3.0, 0.5)})  # fmt: skip
     grid.append({"arm": "unet", "sampler": "", "steps": 1, "ensemble": 1, "evaluations": 1, **speed,
-                 "dice": estimate(0.89, 0.01), "hd95": estimate(3.0, 0.4)})  # fmt: skip
+                 "dice": estimate(0.89, 0.01), "hd95": estimate(3.0, 0.4), "difference": None,
+                 "to_euler": None})  # fmt: skip
     arms = get_config("cpu").arms.to_dict()
     for i, arm in enumerate(arms):
         for fraction in (0.1, 0.3, 1.0):
-            at = {"arm": arm, "fraction": fraction, "steps": 2, "ensemble": 8, "seconds": 600.0}
+            at = {"arm": arm, "fraction": fraction, "steps": 2, "ensemble": 8, "seconds": 600.0,
+                  "images": int(532 * fraction), "difference": None if arm == "unet" else estimate(0.01)}  # fmt: skip
             data.append(at | speed | {"dice": estimate(0.9 + 0.03 * np.log10(fraction) * (1 + i / 3), 0.01),
                                       "hd95": estimate(3.0 - np.log10(fraction) * (1 + i / 4), 0.4)})  # fmt: skip
     test = {"arm": "flow", "against": "unet", "fraction": 0.1}
     tests = [test | {"difference": estimate(0.01), "p": 0.2, "p_holm": None}]
     return {
-        "grid": grid, "by_data": data, "contrasts": tests, "baseline": "unet", "dataset": "folder", "data": "x",
+        "grid": grid, "by_data": data, "contrasts": tests, "baseline": "unet", "dataset": "nuclei", "data": "x",
+        "image_shape": [64, 64, 1],
         "n": 79, "split": "test", "rows": [{"seed": 0}, {"seed": 1}], "device": "a processor",
         "pretraining": {"steps": 1600, "seconds": 500.0},
         "transfer": {"unet_pretrained": {"loaded": 0.98, "adapted": 0.01, "fresh": 0.01}},
-        "config": {"use": {"steps": 2, "ensemble": 8}, "arms": arms, "source": {"preset": "phantom"}},
+        "config": {"use": {"steps": 2, "ensemble": 8}, "margin": 0.01, "train_steps": 1600,
+                   "arms": arms, "source": {"preset": "phantom"}},
     }  # fmt: skip
 
 
 def test_a_panel_for_each_number_of_masks():
     drawing = study_segmentation.draw(made_up())
     above, below = drawing.figure.subfigs
-    assert [axis.get_title() for axis in above.axes] == ["1 mask an image", "mean of 8 masks"]
+    assert [axis.get_title() for axis in above.axes] == ["1 mask an image", "mask of the mean SDF of 8"]
+    lines = {line.get_ydata()[0] for line in above.axes[0].get_lines() if len(line.get_xdata()) == 2}
+    assert lines == {0.0, -0.01}
     assert len([line for line in above.axes[0].get_lines() if len(line.get_xdata()) == 5]) == 4
     assert len([line for line in below.axes[0].get_lines() if len(line.get_xdata()) == 3]) == 5
     for table in study_segmentation.tables(made_up()):
