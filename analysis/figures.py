@@ -12,7 +12,7 @@ from typing import Any
 
 from analysis.compare import compare, write_text
 from analysis.comparison.result_files import is_result
-from analysis.headline import headline, insert
+from analysis.headline import insert
 from data import UserError
 from train.cli import guarded
 
@@ -22,13 +22,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m analysis.figures", description=__doc__.split("\n\n")[1])
     parser.add_argument("--results", default="results", help="folder of results files")
     parser.add_argument("--out", default="figures", help="folder of figures and tables")
-    parser.add_argument("--readme", help="write the headline table into this file, and draw nothing")
+    parser.add_argument("--readme", help="write the headline tables into this file, and draw nothing")
     args = parser.parse_args(argv)
     source, out = Path(args.results), Path(args.out)
     if not source.is_dir():
         raise UserError(f"--results {source} is no folder")
     if args.readme:
-        insert(Path(args.readme), headline(source, Path(args.readme).parent))
+        insert(Path(args.readme), source)
         print(args.readme)
         return 0
     folders: list[Path] = []

@@ -143,6 +143,28 @@ def tables(content: dict[str, Any]) -> list[Table]:
     return [_arms(content), _contrasts(content)]
 
 
+def headline(content: dict[str, Any]) -> Table:
+    """A row an arm: AUROC and accuracy, and what AUROC differs by from real images alone."""
+    rows = content["arms"]
+    gains = {(row["network"], row["a"]): row["metrics"]["auroc"]["difference"]
+             for row in content["contrasts"] if row["b"] == "real"}  # fmt: skip
+    columns = [cells([row["metrics"][name] for row in rows]) for name in ("auroc", "accuracy")]
+    gained = cells([gains.get((row["network"], _key(row))) for row in rows])
+    body = [[Cell(_arm_name(row["network"], row["arm"], row["ratio"])), *(column[i] for column in columns), gained[i]]
+            for i, row in enumerate(rows)]  # fmt: skip
+    seeds = len({row["seed"] for row in content["rows"]})
+    words = (
+        f"{_learned(content)} Means of {seeds} seeds, 95 % intervals over {_levels(content)}. Not corrected."
+        f"{failed(content)} {content['device']}."
+    )
+    return Table(words, ["Learned from", "AUROC ↑", "Accuracy ↑", "AUROC − real alone"], body, 0)
+
+
+def _key(row: dict[str, Any]) -> str:
+    """The arm's name in contrasts."""
+    return f"{row['arm']}_{row['ratio']:g}" if row["ratio"] else row["arm"]
+
+
 def _arms(content: dict[str, Any]) -> Table:
     rows = content["arms"]
     columns = _columns([row["metrics"] for row in rows])

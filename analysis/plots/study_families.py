@@ -132,6 +132,37 @@ def tables(content: dict[str, Any]) -> list[Table]:
     return [_equal(content), _ends(content), _contrasts(content)]
 
 
+def headline(content: dict[str, Any]) -> Table:
+    """A row a modality and family: KID at equal training time and its difference from the baseline, then what it has
+    at its own end; below what KID lies between.
+    """
+    rows, below = content["equal_time"], list(_bounds(content))
+    tests = {(row["modality"], row["a"]): row for row in content["contrasts"]}
+    ends = {(row["modality"], row["family"]): row for row in content["ends"]}
+    keys = [(row["modality"], row["family"]) for row in rows]
+    found = [tests.get(key, {"difference": None}) for key in keys]
+    kid = cells([*(row["kid"] for row in rows), *(row["kid"] for _, _, row in below)])
+    at_end = [cells([ends[key][name] for key in keys]) for name in ("kid", "bits_per_dim", "images_per_second")]
+    body = [
+        [Cell(f"{modality}, {FAMILY_NAMES[family]}"), kid[i], differences(found)[i][0], differences(found)[i][2],
+         Cell(duration(ends[modality, family]["seconds"])), *(column[i] for column in at_end)]
+        for i, (modality, family) in enumerate(keys)
+    ]  # fmt: skip
+    body += [[Cell(f"{modality}: {name}"), kid[len(rows) + i], *[Cell()] * 6]
+             for i, (modality, name, _) in enumerate(below)]  # fmt: skip
+    base = FAMILY_NAMES[content["config"]["baseline"]]
+    header = ["Modality, family", "KID ↓ at equal training time", f"− {base}", "p (Holm)", "Training to its end",
+              "KID ↓ at its end", f"{BITS} ↓", "Images/s ↑"]  # fmt: skip
+    times = {modality: duration(row["seconds"]) for (modality, _), row in zip(keys, rows, strict=True)}
+    equal = ", ".join(f"{modality} {words}" for modality, words in times.items())
+    words = (
+        f"{_described(content)}. KID, {seeds(content)}, at equal training time ({equal}, means over seeds) and at each "
+        f"family's end, with 95 % intervals over seeds and images; p corrected (Holm) for {len(tests)} exploratory "
+        f"contrasts. {_sampling(content)}{size_words(content)} {SHARED}{failed(content)} {content['device']}."
+    )
+    return Table(words, header, body, len(below))
+
+
 def _equal(content: dict[str, Any]) -> Table:
     rows = content["equal_time"]
     body = [[Cell(row["modality"]), Cell(FAMILY_NAMES[row["family"]]), Cell(duration(row["seconds"])), *measured]
@@ -234,4 +265,4 @@ def _names(rows: list[dict[str, Any]]) -> list[str]:
     return [FAMILY_NAMES[row["family"]] for row in rows]
 
 
-__all__ = ["draw", "strips", "tables"]
+__all__ = ["draw", "headline", "strips", "tables"]

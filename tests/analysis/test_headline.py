@@ -1,15 +1,25 @@
-"""The table at the head of the README."""
+"""The tables in the README."""
 
 import json
 
 import pytest
 
 from analysis import figures
-from analysis.headline import BEGIN, END, headline
-from analysis.plots import study_scratch_vs_finetune
+from analysis.headline import BEGIN, BLOCK, END
+from analysis.headline import headline as headline_of
+from analysis.plots import study_downstream, study_families, study_scratch_vs_finetune
 from data import UserError
 from tests.analysis.studies.made_up import WHAT, estimate
+from tests.analysis.studies.test_downstream_study import content as downstream
+from tests.analysis.studies.test_families import made_up as families
 from tests.train.helpers import ROOT
+
+STUDY = "scratch_vs_finetune"
+MARK = BEGIN.format(STUDY)
+
+
+def headline(results, beside):
+    return headline_of(STUDY, results, beside)
 
 
 def results(folder, size="cpu", value=0.3):
@@ -55,7 +65,8 @@ def test_what_a_reader_could_be_misled_by_is_said(tmp_path):
 
 def test_the_largest_size_is_told_and_a_smoke_never(tmp_path):
     results(tmp_path, "smoke")
-    assert headline(tmp_path, tmp_path) == ""
+    with pytest.raises(UserError, match="has no gpu.json or cpu.json; run the study, or take the block out"):
+        headline(tmp_path, tmp_path)
     results(tmp_path, "cpu", 0.3)
     results(tmp_path, "gpu", 0.7)
     text = headline(tmp_path, tmp_path)
@@ -65,15 +76,15 @@ def test_the_largest_size_is_told_and_a_smoke_never(tmp_path):
 def test_only_what_is_between_the_marks_is_written(tmp_path):
     results(tmp_path / "results")
     readme = tmp_path / "README.md"
-    readme.write_text(f"above\n{BEGIN}\nearlier\n{END}\nbelow\n")
+    readme.write_text(f"above\n{MARK}\nearlier\n{END}\nbelow\n")
     assert figures.main(["--results", str(tmp_path / "results"), "--readme", str(readme)]) == 0
     text = readme.read_text()
-    assert text.startswith(f"above\n{BEGIN}\n") and text.endswith(f"{END}\nbelow\n")
+    assert text.startswith(f"above\n{MARK}\n") and text.endswith(f"{END}\nbelow\n")
     assert "DDPM, natural" in text and "(results/scratch_vs_finetune/cpu.png)" in text and "earlier" not in text
     assert not (tmp_path / "figures").exists()
 
 
-@pytest.mark.parametrize("text", ["nothing", BEGIN, f"{END}\n{BEGIN}"])
+@pytest.mark.parametrize("text", ["nothing", MARK, f"{END}\n{MARK}"])
 def test_a_file_without_the_marks_is_left_alone(tmp_path, text):
     results(tmp_path / "results")
     (tmp_path / "README.md").write_text(text)
@@ -82,7 +93,29 @@ def test_a_file_without_the_marks_is_left_alone(tmp_path, text):
     assert (tmp_path / "README.md").read_text() == text
 
 
+def test_a_study_that_has_no_headline_is_told(tmp_path):
+    (tmp_path / "README.md").write_text(f"{BEGIN.format('weather')}\n{END}\n")
+    with pytest.raises(UserError, match="headline weather: no study of that name has one; choose from .*families"):
+        figures.main(["--results", str(tmp_path), "--readme", str(tmp_path / "README.md")])
+
+
 def test_the_readme_says_what_the_results_say():
-    _, begin, rest = (ROOT / "README.md").read_text().partition(BEGIN)
-    text, end, _ = rest.partition(END)
-    assert begin and end and text.strip() == headline(ROOT / "results", ROOT).strip()
+    blocks = BLOCK.findall((ROOT / "README.md").read_text())
+    assert STUDY in dict(blocks)
+    for study, text in blocks:
+        assert text.strip() == headline_of(study, ROOT / "results", ROOT).strip()
+
+
+def test_families_have_a_row_each_at_equal_time():
+    table = study_families.headline(families())
+    assert [row[0].text for row in table.rows[:2]] == ["phantom, GAN", "phantom, VAE"] and table.references == 4
+    assert all(len(row) == len(table.header) for row in table.rows)
+    gan = table.rows[0]
+    assert [cell.text for cell in gan[1:4]] == ["0.030", "−0.020", "0.0600"] and table.rows[1][2].text == "–"
+
+
+def test_downstream_arms_stand_beside_real_images_alone():
+    table = study_downstream.headline(downstream())
+    assert [row[0].text for row in table.rows[:3]] == ["CNN, real", "CNN, synthetic 1:1", "CNN, mixed 1:0.5"]
+    assert all(len(row) == len(table.header) for row in table.rows)
+    assert table.rows[0][3].text == "–" and table.rows[2][3].text == "0.05"

@@ -47,6 +47,10 @@ def content():
          "metrics": metrics(0.01 * ratio, True)}
         for network in ("cnn", "efficientnet_lite0") for ratio in (0.5, 10)
     ]  # fmt: skip
+    contrasts += [
+        {"network": network, "a": "mixed_0.5", "b": "real", "ratio": 0.5, "metrics": metrics(0.05, True)}
+        for network in ("cnn", "efficientnet_lite0")
+    ]  # fmt: skip
     test = {"images": 200, "groups": 150, "groups_are": "patients"}
     arms = [
         {"network": network, "arm": arm, "ratio": ratio, "real": 100, "duplicates": 0, "synthetic": 100 * ratio,

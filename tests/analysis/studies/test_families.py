@@ -93,12 +93,12 @@ def made_up():
             speed = {"images_per_second": 2000.0 / 10**i, "parameters": counts[family], "fitted": 7 * (i > 1),
                      "sampling": {"sampler": "euler", "steps": 4, "guidance": 1.0} if i > 1 else {}}  # fmt: skip
             ends.append(at | values | speed | {"bits_per_dim": bits, "bits_kind": bits and "ODE"})
-    tests = [{"modality": "phantom", "a": "gan", "b": "vae", "difference": estimate(-0.02), "p": 0.03, "p_holm": 0.06}]
+    tests = [{"modality": "phantom", "a": "gan", "b": "ddpm", "difference": estimate(-0.02), "p": 0.03, "p_holm": 0.06}]
     return {
         "modalities": {modality: WHAT | {"dataset": modality} for modality in modalities}, "device": "a processor",
         "parameters": {modality: {"counts": counts, "apart": 0.044, "equal": True} for modality in modalities},
         "curves": curves, "ends": ends, "equal_time": equal, "contrasts": tests, "rows": [{"seed": 0}, {"seed": 1}],
-        "config": {"tolerance": 0.1}, "strips": [],
+        "config": {"tolerance": 0.1, "baseline": "ddpm"}, "strips": [],
     }  # fmt: skip
 
 
