@@ -62,7 +62,7 @@ def gpu(config: Config) -> None:
     config.chosen = MODALITIES[:-1]
     config.points = Config({family: (2500, 5000, 10_000, 20_000) for family in FAMILIES})
     config.fields = ("data.image_size=64", "train.batch_size=128", "eval.every=2500 steps", "eval.preview_every=")
-    widths(config, "(352,224,96)", "(256,192,96)", "(2,4,0)", "(16,16,0)")
+    widths(config, "(392,248,96)", "(272,208,96)", "(2,4,0)", "(16,16,0)")
     unguided(config)
     config.evaluate.n = 4992
     config.expected = "not measured yet; --dry-run estimates it on the device at hand"
