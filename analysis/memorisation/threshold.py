@@ -30,7 +30,7 @@ def rank(n: int) -> int:
 
 
 def band(samples: int, n: int) -> tuple[float, float]:
-    """Shares of the samples between which 95 % of generators lie whose samples are as the n unseen images are.
+    """Shares of the samples between which at least 95 % of generators lie whose samples are as the n unseen images are.
 
     Two generators beside one threshold lie in it together: it is that of the threshold's own chance above all.
     """

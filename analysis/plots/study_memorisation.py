@@ -87,8 +87,8 @@ def _caption(content: dict[str, Any]) -> str:
     return (
         f"{what(content)}. Audit of {content['n']} samples against all training images in {content['space']}, "
         f"{seeds(content)}. Share of copies: of samples whose distance to the nearest training image, over those to "
-        "the next, is below a threshold that unseen images set; gray: a generator that copies nothing, of which 95 % "
-        f"lie between {low:.1%} and {high:.1%}, all runs of one data size alike, and shares below "
+        "the next, is below a threshold that unseen images set; gray: generators that copy nothing, at least 95 % "
+        f"of which lie between {low:.1%} and {high:.1%}, all runs of one data size alike, and shares below "
         f"{row['smallest']:.1%} are never suspected. AuthPct: of samples farther from their training image than that "
         "is from its neighbour; gray: unseen images, for each data size. Membership: training from unseen images, told "
         "by the model's score; gray: chance; after one step it tells what was fitted to the training images before. "

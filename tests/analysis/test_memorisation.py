@@ -54,10 +54,12 @@ def test_a_mirrored_copy_is_found_where_the_run_was_trained_with_flips():
 
 def test_mirrored_images_do_not_make_others_look_authentic():
     """AuthPct is of the training images as they are, with and without flips; of both kinds it would be another."""
-    dataset, samples = make_dataset(), smooth(100, 9)
-    train = dataset.arrays("train")["image"]
-    # Nearly symmetric images, whose nearest is their own mirror.
-    train = np.clip((train.astype(float) + train[:, :, ::-1]) / 2 + smooth(200, 8) / 50.0, 0, 255).astype(np.uint8)
+    # Nearly symmetric images, like a chest: of many the nearest is their own mirror.
+    dataset = make_dataset()
+    symmetric = lambda x: (0.6 * x + 0.4 * x[:, :, ::-1]).astype(np.uint8)  # noqa: E731
+    for name in ("train", "val", "test"):
+        dataset.arrays(name)["image"] = symmetric(dataset.arrays(name)["image"])
+    train, samples = dataset.arrays("train")["image"], symmetric(smooth(100, 9))
     both, unseen = np.concatenate([train, train[:, :, ::-1]]), unseen_images(dataset)
     audited = {name: audit.audit_samples(known, samples, [PIXELS], unseen, plain=plain)[0]["spaces"]["pixels"]
                for name, known, plain in (("none", train, None), ("flip", both, 200), ("all", both, None))}  # fmt: skip
@@ -70,7 +72,8 @@ def test_the_band_of_generators_that_copy_nothing_by_simulation():
     rng = np.random.default_rng(0)
     shares = [np.mean(rng.random(300) < threshold(rng.random(77))[0]) for _ in range(4000)]
     low, high = band(300, 77)
-    assert np.mean((np.array(shares) >= low) & (np.array(shares) <= high)) == pytest.approx(0.95, abs=0.015)
+    inside = np.mean((np.array(shares) >= low) & (np.array(shares) <= high))
+    assert 0.95 < inside < 0.985 and low == 0.0  # a fifth of them have none below, which no end can part
     least = smallest(300, 77, 0.01)
     assert p_below(round(300 * least), 300, 77) < 0.01 <= p_below(round(300 * least) - 1, 300, 77)
     assert np.mean(np.array(shares) >= least) < 0.015 and smallest(2, 20, 1e-9) == math.inf
