@@ -15,6 +15,7 @@ from analysis.downstream.measures import bootstrap, estimate, values_of
 from analysis.downstream.predictions import Predictions
 from analysis.studies.pairs import widening
 
+HIGHEST = {"nll": np.inf, "brier": 2.0}  # of metrics that may be above 1
 Rows = dict[str, dict[str, dict[str, Any]]]  # {"all" or class: {metric: {"value", "low", "high"}}}
 
 
@@ -41,8 +42,16 @@ def measured(seeds: Sequence[Predictions], resamples: int) -> Measured:
 
 
 def mean(arm: Measured) -> Rows:
-    """Means over seeds."""
-    return _estimates(arm.plain, arm.drawn)
+    """Means over seeds; intervals end where the metric does."""
+    rows = _estimates(arm.plain, arm.drawn)
+    return {name: {metric: _within(row, HIGHEST.get(metric, 1.0)) for metric, row in metrics.items()}
+            for name, metrics in rows.items()}  # fmt: skip
+
+
+def _within(row: dict[str, Any], highest: float) -> dict[str, Any]:
+    if row["low"] is None:
+        return row
+    return row | {"low": max(row["low"], 0.0), "high": min(row["high"], highest)}
 
 
 def difference(a: Measured, b: Measured) -> Rows:

@@ -29,6 +29,13 @@ def test_an_interval_holds_patients_and_seeds():
     assert 0.7 * np.hypot(of_seeds, 1.96 * PATIENTS) < reach(row) < 1.1 * np.hypot(of_seeds, 1.96 * PATIENTS)
 
 
+def test_an_interval_ends_where_the_metric_does():
+    values, drawn = np.array([0.97, 0.99, 0.90]), np.full((3, 50), 0.95)
+    of = {name: seeds.mean(seeds.Measured({"all": {name: values}}, {"all": {name: drawn}}))["all"][name]
+          for name in ("auroc", "nll")}  # fmt: skip
+    assert of["auroc"]["high"] == 1.0 < of["nll"]["high"] and of["auroc"]["low"] == of["nll"]["low"] > 0.0
+
+
 def test_one_seed_has_the_interval_of_its_patients():
     row = seeds.mean(arm([0.7], np.random.default_rng(1)))["all"]["auroc"]
     assert reach(row) == pytest.approx(1.96 * PATIENTS, rel=0.05)
