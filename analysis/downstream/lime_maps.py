@@ -18,7 +18,7 @@ def check(channels: int) -> None:
     if channels not in (1, 3):
         raise UserError(f"LIME explains gray and RGB images, not {channels} channels; leave --explain out")
     if importlib.util.find_spec("lime") is None:
-        raise UserError("--explain needs the package lime: pip install -e ".[explain]"")
+        raise UserError("--explain needs the package lime: pip install -e '.[explain]'")
 
 
 def lime_map(classify: Callable[[np.ndarray], np.ndarray], image: np.ndarray, column: int, samples: int,
