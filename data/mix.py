@@ -1,14 +1,15 @@
 """Several datasets as one, in given proportions: data.mix.
 
-A member's classes that have the name of another's are the same class; what a member does not tell is unknown (-1). One
-more class for each member, of its name, says where an image is from. Masks, factors and attributes are kept as far as
-members have the same. The proportions hold in training; the other splits are the members' one after another.
+A member's classes that have the name of another's, in capitals or not, are the same class; what a member does not tell
+is unknown (-1). One more class for each member, of its name, says where an image is from. Masks, factors and attributes
+are kept as far as members have the same. The proportions hold in training; the other splits are the members' one after another.
 """
 
 import contextlib
 import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from data.options import DataOptions
 _ENTRY = re.compile(r"(?P<name>[^\[@=]+)(\[(?P<options>[^\]]*)\])?(@(?P<dir>.*))?=(?P<share>[0-9.]+)")
 _FORM = '"NAME@DIR=SHARE" or "NAME[option=value,...]@DIR=SHARE"'
 _OWN = ("classes", "attributes", "view", "masks", "window")  # options that each member gives itself
+_FORMAT = 2  # of the arrays: another where the same members would become other numbers
 _CHUNK = 1024  # images copied at once
 
 
@@ -99,7 +101,7 @@ class _Joined:
             name="mix",
             image_shape=infos[0].image_shape,
             bits=infos[0].bits,
-            classes=tuple(dict.fromkeys([c for info in infos for c in info.classes] + names)),
+            classes=_distinct([c for info in infos for c in info.classes] + names),
             exclusive=False,
             attributes=(),
             mask_channels=masks,
@@ -139,8 +141,8 @@ class _Joined:
         """A few numbers an image, of one member's split; ids and patients follow on those of the members before it."""
         info, mine, n = self.info, self._parts[number].info, len(arrays["id"])
         label = np.full((n, len(info.classes)), attributes.UNKNOWN, np.float32)
-        label[:, [info.classes.index(name) for name in self._names]] = np.eye(len(self._names))[number]
-        label[:, [info.classes.index(name) for name in mine.classes]] = arrays["label"][:, : len(mine.classes)]
+        label[:, _columns(info.classes, self._names)] = np.eye(len(self._names))[number]
+        label[:, _columns(info.classes, mine.classes)] = arrays["label"][:, : len(mine.classes)]
         keys = [f"{self._names[number]}/{key.decode()}" for key in arrays["key"]]
         patient = np.asarray(arrays["patient"])
         rows = {
@@ -153,6 +155,19 @@ class _Joined:
         if info.recorded:
             rows["attributes"] = arrays["attributes"]
         return rows | ({"factors": arrays["factors"]} if info.factors else {})
+
+
+def _distinct(names: list[str]) -> tuple[str, ...]:
+    """Each name once, as it is first written: sources write "Pneumonia" and "pneumonia"."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(name.casefold(), name)
+    return tuple(found.values())
+
+
+def _columns(classes: tuple[str, ...], names: Sequence[str]) -> list[int]:
+    folded = [name.casefold() for name in classes]
+    return [folded.index(name.casefold()) for name in names]
 
 
 def _copy(rows: np.ndarray, writer: NpyWriter) -> None:
@@ -181,4 +196,4 @@ def _moments(infos: list[Info], shares: np.ndarray) -> dict[str, tuple[float, ..
 
 def digest(folders: list[Path], options: DataOptions) -> str:
     """Depends on the members' own keys and on their shares."""
-    return cache.digest([folder.name for folder in folders], list(options.mix))
+    return cache.digest(_FORMAT, [folder.name for folder in folders], list(options.mix))

@@ -93,6 +93,15 @@ def test_a_member_has_options_of_its_own(tmp_path, sources):
     assert both.info.classes[:2] == ("Pneumonia", "Effusion")
 
 
+def test_a_finding_is_one_class_however_sources_write_it(tmp_path, sources):
+    both = mixed(tmp_path, f"nih@{sources[0]}=0.5", "phantom_cxr[num_images=40]=0.5")
+    assert both.info.classes == (*opened(tmp_path, "nih", sources[0]).info.classes, "nih", "phantom_cxr")
+    drawn = opened(tmp_path, "phantom_cxr", num_images=40)
+    rows, column = both.arrays("train"), both.info.classes.index("Pneumonia")
+    mine = drawn.arrays("train")["label"][:, drawn.info.classes.index("pneumonia")]
+    np.testing.assert_array_equal(rows["label"][-len(mine) :, column], mine)
+
+
 @pytest.mark.parametrize(
     ("members", "options", "says"),
     [
