@@ -2,7 +2,8 @@
 
 A member's classes that have the name of another's, in capitals or not, are the same class; what a member does not tell
 is unknown (-1). One more class for each member, of its name, says where an image is from. Masks, factors and attributes
-are kept as far as members have the same. The proportions hold in training; the other splits are the members' one after another.
+are kept as far as members have the same. The proportions hold in training; the other splits are the members' one after
+another.
 """
 
 import contextlib
