@@ -19,7 +19,11 @@ INTERVALS = (
     "Intervals of 95 %: of KID over seeds and images, else the wider of that over seeds and of the seeds' own. "
     "Precision and recall are of as many generated as real images as the row of real images says. "
 )
-MEASURES = {"kid": "KID ↓", "fd_infinity": "FD∞ ↓", "precision": "Precision ↑", "recall": "Recall ↑"}
+SPECTRUM = "Spectrum: how far power spectra are apart, which blur and grain raise though features overlook them. "
+MEASURES = {
+    "kid": "KID ↓", "fd_infinity": "FD∞ ↓", "precision": "Precision ↑", "recall": "Recall ↑",
+    "spectrum": "Spectrum, dB ↓",
+}  # fmt: skip
 
 
 @styled
@@ -142,23 +146,27 @@ def headline(content: dict[str, Any]) -> Table:
     keys = [(row["modality"], row["family"]) for row in rows]
     found = [tests.get(key, {"difference": None}) for key in keys]
     kid = cells([*(row["kid"] for row in rows), *(row["kid"] for _, _, row in below)])
-    at_end = [cells([ends[key][name] for key in keys]) for name in ("kid", "bits_per_dim", "images_per_second")]
+    at_end = [cells([ends[key].get(name) for key in keys] + [row.get(name) for _, _, row in below])
+              for name in ("kid", "recall", "spectrum")]  # fmt: skip
+    at_end += [cells([ends[key][name] for key in keys]) for name in ("bits_per_dim", "images_per_second")]
     body = [
         [Cell(f"{modality}, {FAMILY_NAMES[family]}"), kid[i], differences(found)[i][0], differences(found)[i][2],
          Cell(duration(ends[modality, family]["seconds"])), *(column[i] for column in at_end)]
         for i, (modality, family) in enumerate(keys)
     ]  # fmt: skip
-    body += [[Cell(f"{modality}: {name}"), kid[len(rows) + i], *[Cell()] * 6]
+    body += [[Cell(f"{modality}: {name}"), kid[len(rows) + i], *[Cell()] * 3, Cell(),
+              *(column[len(rows) + i] for column in at_end[1:3]), *[Cell()] * 2]
              for i, (modality, name, _) in enumerate(below)]  # fmt: skip
     base = FAMILY_NAMES[content["config"]["baseline"]]
     header = ["Modality, family", "KID ↓ at equal training time", f"− {base}", "p (Holm)", "Training to its end",
-              "KID ↓ at its end", f"{BITS} ↓", "Images/s ↑"]  # fmt: skip
+              "KID ↓ at its end", "Recall ↑", "Spectrum, dB ↓", f"{BITS} ↓", "Images/s ↑"]  # fmt: skip
     times = {modality: duration(row["seconds"]) for (modality, _), row in zip(keys, rows, strict=True)}
     equal = ", ".join(f"{modality} {words}" for modality, words in times.items())
     words = (
         f"{_described(content)}. KID, {seeds(content)}, at equal training time ({equal}, means over seeds) and at each "
         f"family's end, with 95 % intervals over seeds and images; p corrected (Holm) for {len(tests)} exploratory "
-        f"contrasts. {_sampling(content)}{size_words(content)} {SHARED}{failed(content)} {content['device']}."
+        f"contrasts. Recall: of as many generated as real images as the rows of real images say. {SPECTRUM}"
+        f"{_sampling(content)}{size_words(content)} {SHARED}{failed(content)} {content['device']}."
     )
     return Table(words, header, body, len(below))
 
@@ -179,15 +187,16 @@ def _names_of(rows: list[dict[str, Any]]) -> list[str]:
     return [name for measure, name in MEASURES.items() if any(row.get(measure) for row in rows)]
 
 
-def _measured(rows: list[dict[str, Any]]) -> list[tuple[Cell, ...]]:
+def _measured(rows: list[dict[str, Any]], below: list[dict[str, Any]] | None = None) -> list[tuple[Cell, ...]]:
+    """The measures that some of `rows` has, of these and of what stands below them."""
     known = [measure for measure, name in MEASURES.items() if name in _names_of(rows)]
-    return list(zip(*(cells([row.get(name) for row in rows]) for name in known), strict=True))
+    return list(zip(*(cells([row.get(name) for row in [*rows, *(below or [])]]) for name in known), strict=True))
 
 
 def _ends(content: dict[str, Any]) -> Table:
     rows, below = content["ends"], list(_bounds(content))
     bits, speeds = (cells([row[name] for row in rows]) for name in ("bits_per_dim", "images_per_second"))
-    measured = _measured([*rows, *(row for _, _, row in below)])
+    measured = _measured(rows, [row for _, _, row in below])
     body = [
         [Cell(row["modality"]), Cell(FAMILY_NAMES[row["family"]]), Cell(f"{row['parameters']:,}"),
          Cell(f"{row['fitted']:,}"), Cell(duration(row["seconds"])), *measured[i], bits[i], speeds[i]]
@@ -197,15 +206,17 @@ def _ends(content: dict[str, Any]) -> Table:
              for i, (modality, name, _) in enumerate(below)]  # fmt: skip
     header = ["Modality", "Family", "Parameters", "Fitted", "Training", *_names_of(rows), f"{BITS} ↓", "Images/s ↑"]
     words = "Families at their own ends. Fitted: numbers of the mean image and the covariance. Images/s: one core. "
-    return Table(words + INTERVALS + _caption(content), header, body, len(below))
+    return Table(words + INTERVALS + SPECTRUM + _caption(content), header, body, len(below))
 
 
 def _bounds(content: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(modality, name, measures) of what the families lie between."""
     for modality, row in content["modalities"].items():
         n = row["real"]["floor_n"]
-        yield modality, f"Real images, {n} beside {n}", {"kid": row["floor"], **row["floors"]}
-        yield modality, "A Gaussian fitted to the pixels", {"kid": row["ceiling"]}
+        yield modality, f"Real images, {n} beside {n}", row["floors"]
+        # Precision and recall of the Gaussian are of other numbers of images.
+        known = {name: value for name, value in row["ceilings"].items() if name not in ("precision", "recall")}
+        yield modality, "A Gaussian fitted to the pixels", known
 
 
 def _contrasts(content: dict[str, Any]) -> Table:

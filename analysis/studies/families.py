@@ -14,7 +14,7 @@ from analysis.studies import commands, pairs, readings
 from analysis.studies.job import Job
 
 END = "end"  # name of the evaluations of a run's last checkpoint, which hold more than the others
-MEASURES = ("fd_infinity", "precision", "recall")  # beside KID
+MEASURES = ("fd_infinity", "precision", "recall", "spectrum")  # beside KID
 
 
 class Cell(NamedTuple):

@@ -11,6 +11,7 @@ from analysis.studies import pairs
 
 METRICS = ("kid", "fd_infinity", "precision", "recall")
 COUNTED = ("precision", "recall")  # of which values of different numbers of images are not comparable
+IMAGES = ("spectrum",)  # of the images themselves, which tells blur and grain that a network's features overlook
 _ALIKE = "generated_at_floor_n"
 
 
@@ -29,7 +30,7 @@ def scored(
 
 
 def metrics(config: ml_collections.ConfigDict, result: dict[str, Any]) -> dict[str, Any]:
-    """METRICS of the generated images in the study's first space, each {"value", "low", "high"}.
+    """METRICS of the generated images in the study's first space, and IMAGES, each {"value", "low", "high"}.
 
     One of fewer images than features is left out: it is mostly bias. Precision and recall depend on how many images
     there are, and are taken of as many as their floor has.
@@ -37,7 +38,13 @@ def metrics(config: ml_collections.ConfigDict, result: dict[str, Any]) -> dict[s
     rows = result["metrics"][space(config)]
     known = [name for name in METRICS if name in rows and not rows[name]["generated"].get("singular")]
     which = {name: _ALIKE if name in COUNTED and _ALIKE in rows[name] else "generated" for name in known}
-    return {name: estimate(rows[name][which[name]]) for name in known}
+    found = {name: estimate(rows[name][which[name]]) for name in known}
+    return found | {name: estimate(row["generated"]) for name, row in _of_images(result).items()}
+
+
+def _of_images(result: dict[str, Any]) -> dict[str, Any]:
+    rows = result["metrics"].get("images", {})
+    return {name: rows[name] for name in IMAGES if name in rows}
 
 
 def limits(name: str) -> tuple[float, float] | None:
@@ -63,8 +70,12 @@ def references(config: ml_collections.ConfigDict, path: Path) -> dict[str, Any]:
     rows = result["metrics"][space(config)]
     facts = {key: result[key] for key in ("dataset", "image_shape", "data", "features", "real")}
     facts |= {"n": config.evaluate.n, "floor": rows["kid"]["floor"], "ceiling": rows["kid"].get("ceiling")}
-    known = [name for name in metrics(config, result) if "floor" in rows[name]]
-    return facts | {"floors": {name: estimate(rows[name]["floor"]) for name in known}}
+    rows = rows | _of_images(result)
+    bounds = {
+        name: {metric: estimate(rows[metric][bound]) for metric in metrics(config, result) if bound in rows[metric]}
+        for name, bound in (("floors", "floor"), ("ceilings", "ceiling"))
+    }
+    return facts | bounds
 
 
 def training_seconds(run: Path) -> float | None:

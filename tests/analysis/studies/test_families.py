@@ -87,7 +87,8 @@ def made_up():
                 kid = estimate(60.0 / step + 0.02 * i)
                 curves.append(at | {"step": step, "seconds": 0.4 * step * (1 + 0.2 * i), "kid": kid})
             values = {"kid": estimate(0.03 + 0.02 * i), "fd_infinity": estimate(3.0 + i, 0.5), "seconds": 800.0,
-                      "precision": estimate(0.6), "recall": estimate(0.3 + 0.1 * i)}  # fmt: skip
+                      "precision": estimate(0.6), "recall": estimate(0.3 + 0.1 * i),
+                      "spectrum": {"value": 0.4, "low": None, "high": None}}  # fmt: skip
             equal.append(at | values)
             bits = None if family == "gan" else estimate(3.0 + 0.2 * i)
             speed = {"images_per_second": 2000.0 / 10**i, "parameters": counts[family], "fitted": 7 * (i > 1),
