@@ -39,7 +39,7 @@ def get_augmentations() -> Config:
 def smoke(config: Config) -> None:
     """The whole path; results worth nothing."""
     config.families, config.seeds, config.fractions = ("gan",), (0,), (0.2, 1.0)
-    config.points.gan = (2, 4)
+    config.points.gan = (1, 4)
     del config.augmentations.gan.adaptive
     config.fields = tiny(240)
     config.family_fields.gan = ("model.generator_channels=(16,)", "model.discriminator_channels=(16,)")

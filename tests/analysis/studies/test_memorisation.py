@@ -16,7 +16,7 @@ def test_end_to_end(monkeypatch, tmp_path):
     code, content = run_study(monkeypatch, tmp_path, "memorisation.py:smoke")
     assert code == 0 and content["failed"] == {}
     found = {(row["augmentation"], row["fraction"], row["step"]): row for row in content["curves"]}
-    assert set(found) == {(a, f, s) for a in ("none", "flip") for f in (0.2, 1.0) for s in (2, 4)}
+    assert set(found) == {(a, f, s) for a in ("none", "flip") for f in (0.2, 1.0) for s in (1, 4)}
     images = {row["fraction"]: row["images"] for row in content["curves"]}
     assert 20 < images[0.2] < 60 and 180 < images[1.0] < 210
     for row in content["curves"]:
