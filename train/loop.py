@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import ml_collections
+import numpy as np
 from jax.sharding import Mesh
 
 from data import UserError
@@ -158,13 +159,14 @@ class _Trainer:
             if self.trained == 1:  # waits for the compiler, whose time is not training's
                 jax.block_until_ready(scalars)
                 clock = time.monotonic()
-            if self._pauses(step) or stop:
+            if self._pauses(step) or (stop and jax.process_count() == 1):
                 self._collect(step, pending)
                 pending = None
                 self._clock_in(time.monotonic() - clock)
-                self._pause(state, step, stop)
-                if stop and step < self.plan.total:
-                    raise Interrupted(stop[0], step)
+                asked = _agreed(stop)
+                self._pause(state, step, asked)
+                if asked and step < self.plan.total:
+                    raise Interrupted(asked[0], step)
                 if step == self.plan.restart_at > start and step < self.plan.total:
                     raise _Restart
                 self.progress.restart_clock()
@@ -288,6 +290,18 @@ def _open_writers(folder: Path, rows: int) -> writers.MultiWriter:
     if writers.tensorboard_installed():
         out.append(writers.TensorBoardWriter(folder / "tensorboard"))
     return writers.MultiWriter(*out)
+
+
+def _agreed(stop: list[int]) -> list[int]:
+    """The signals to act on. Of several hosts those that any of them has had, so that all save and end at one step:
+    they ask each other at pauses, and a host alone in a save would wait for the others for ever.
+    """
+    if jax.process_count() == 1:
+        return stop  # itself, as a signal may enter it meanwhile
+    from jax.experimental import multihost_utils
+
+    signals = multihost_utils.process_allgather(np.int32(stop[0] if stop else 0))
+    return [int(signals.max())] if signals.any() else []
 
 
 @contextlib.contextmanager

@@ -58,6 +58,7 @@ def smoke(config: Config) -> None:
     del config.arms.flow_pretrained
     config.seeds, config.fractions, config.train_steps, config.pretrain_steps = (0,), (1.0,), 2, 2
     config.grid_arms, config.steps, config.ensembles, config.published_steps = ("flow",), (1, 2), (2,), (2,)
+    config.source.preset = "phantom_us"  # other images than those that are segmented
     config.use.steps, config.use.ensemble = 2, 2
     config.fields = (
         "data.image_size=16", "data.num_images=120", "train.batch_size=8", "eval.every=", "eval.preview_every=",
