@@ -67,7 +67,7 @@ def validation(config, family: Family, dataset: Dataset, mesh: Mesh):
         sums: dict[str, float] = {}
         count = 0.0
         for batch in dataset.epoch("val", size, limit=limit):
-            values = step(state, sharding.put_batch(batch, mesh))
+            values = step(state, sharding.put_whole(batch, mesh))
             for name, value in jax.device_get(values).items():
                 sums[name] = sums.get(name, 0.0) + float(np.sum(value * batch["weight"]))
             count += float(np.sum(batch["weight"]))

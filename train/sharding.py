@@ -65,3 +65,9 @@ def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     """This host's share of a batch -> global arrays on the mesh."""
     place = batch_sharding(mesh)
     return {name: jax.make_array_from_process_local_data(place, value) for name, value in batch.items()}
+
+
+def put_whole(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """A batch that every host has whole -> global arrays on the mesh, of which each host gives its part."""
+    place = batch_sharding(mesh)
+    return {name: jax.make_array_from_callback(value.shape, place, value.__getitem__) for name, value in batch.items()}

@@ -48,8 +48,8 @@ def _of_images(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def limits(name: str) -> tuple[float, float] | None:
-    """Least and greatest value of a metric that is a share."""
-    return (0.0, 1.0) if name in COUNTED else None
+    """Least and greatest value of a metric that is a share, or a distance of spectra."""
+    return (0.0, 1.0) if name in COUNTED else (0.0, float("inf")) if name in IMAGES else None
 
 
 def space(config: ml_collections.ConfigDict) -> str:
