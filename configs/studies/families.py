@@ -54,7 +54,7 @@ def cpu(config: Config) -> None:
         {"gan": (480, 720, 960), "vae": (1000, 1500, 2000), "ddpm": (800, 1200, 1600), "flow": (800, 1200, 1600)}
     )
     config.evaluate.n, config.likelihood_n = 384, 16
-    config.expected = "90 minutes on 2 CPU cores, from a few training steps"
+    config.expected = "two hours on 2 CPU cores"
 
 
 def gpu(config: Config) -> None:

@@ -80,7 +80,7 @@ def test_a_run_is_audited(run, tmp_path, capsys):
     assert (result["train"], result["samples"], result["calibration"], result["held_out"]) == (96, 30, 24, 24)
     space = result["spaces"]["pixels"]
     assert space["ratio"]["expected"] == 1 / 25 and space["network"]["name"] == "pixels"
-    assert result["membership"]["loss"]["auc"]["n"] == [48, 48] and result["membership"]["loss"]["tpr"] is None
+    assert result["membership"]["loss"]["auc"]["n"] == [96, 48] and result["membership"]["loss"]["tpr"] is None
     assert result["suspected"] == [] and "no sign of copies" in capsys.readouterr().out
     picture = Image.open(tmp_path / "closest_pixels.png")
     assert picture.text["Synthetic"] == "false" and picture.text["Description"].startswith("Real images")
