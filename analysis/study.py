@@ -32,7 +32,7 @@ def main() -> int:
     if values["dry-run"].value:
         print(estimate.report(jobs, work, values.workers))
         return 0
-    rundir.keep_config(work, rundir.to_plain(config))
+    rundir.keep_config(work, rundir.to_plain(config), free="expected")  # how long it takes changes no job
     with rundir.locked(work):
         outcomes = runner.run(jobs, work, values.workers, runner.start)
         bad = {name: outcome for name, outcome in outcomes.items() if outcome.state != "done"}

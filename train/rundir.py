@@ -41,10 +41,11 @@ def open_run(folder: Path, config: dict[str, Any]) -> None:
         (folder / "samples").mkdir(exist_ok=True)
 
 
-def keep_config(folder: Path, config: dict[str, Any]) -> None:
+def keep_config(folder: Path, config: dict[str, Any], free: str = "train.duration") -> None:
     """Writes FOLDER/config.json, or checks that the one there is the same.
 
-    `train.duration` alone may change, so that a run can go on for longer; it replaces the saved one.
+    Args:
+      free: the field that may change, and replaces the saved one: a run can go on for longer.
 
     Raises:
       UserError: the directory is of another config, or holds something else.
@@ -55,7 +56,7 @@ def keep_config(folder: Path, config: dict[str, Any]) -> None:
             saved = json.loads(path.read_text())
         except json.JSONDecodeError as error:
             raise UserError(f"{path} is damaged ({error}); use another --workdir") from error
-        changes = [line for line in differences(saved, config) if not line.startswith("train.duration:")]
+        changes = [line for line in differences(saved, config) if not line.startswith(f"{free}:")]
         if changes:
             listed = "; ".join(changes)
             raise UserError(f"{folder} holds a run of another config ({listed}); use another --workdir, or that config")

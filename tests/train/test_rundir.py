@@ -1,0 +1,20 @@
+"""What may change in a directory that holds work already."""
+
+import pytest
+
+from data.errors import UserError
+from train import rundir
+
+
+def test_one_field_may_change_and_is_kept(tmp_path):
+    """A run's length; a study's note of how long it takes. Anything else is refused with the difference."""
+    folder = tmp_path / "work"
+    rundir.keep_config(folder, {"seed": 0, "train": {"duration": "5 steps"}, "expected": "an hour"})
+    longer = {"seed": 0, "train": {"duration": "9 steps"}, "expected": "an hour"}
+    rundir.keep_config(folder, longer)
+    rundir.keep_config(folder, longer | {"expected": "a day"}, free="expected")
+    assert '"a day"' in (folder / "config.json").read_text() and "9 steps" in (folder / "config.json").read_text()
+    with pytest.raises(UserError, match=r"\(train.duration: '9 steps' -> '1 steps'\)"):
+        rundir.keep_config(folder, longer | {"train": {"duration": "1 steps"}}, free="expected")
+    with pytest.raises(UserError, match="seed: 0 -> 1"):
+        rundir.keep_config(folder, longer | {"seed": 1, "expected": "a day"})
