@@ -20,7 +20,8 @@ def main() -> int:
     import jax
 
     jax.config.update("jax_platforms", "cpu")  # of this process alone: an accelerator's memory is left to the jobs
-    from analysis.studies import estimate, results, runner
+    from analysis.studies import estimate, results, runner, stale
+    from analysis.studies.job import Records
     from analysis.studies.registry import STUDIES
     from train import rundir
 
@@ -34,6 +35,8 @@ def main() -> int:
         return 0
     rundir.keep_config(work, rundir.to_plain(config), free="expected")  # how long it takes changes no job
     with rundir.locked(work):
+        done = Records(work).done(jobs)
+        stale.check(job for job in jobs if job.name in done)
         outcomes = runner.run(jobs, work, values.workers, runner.start)
         bad = {name: outcome for name, outcome in outcomes.items() if outcome.state != "done"}
         path = results.write(config, study, work, jobs, bad, Path(values.out), _command(sys.argv))

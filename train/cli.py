@@ -42,7 +42,8 @@ def parse_config(argv: list[str], define: Callable[[flags.FlagValues], None]):
     """
     values = flags.FlagValues()
     holder = config_flags.DEFINE_config_file(
-        "config", help_string="configs/NAME.py or configs/NAME.py:preset,preset", lock_config=True, flag_values=values
+        "config", help_string="configs/NAME.py or configs/NAME.py:preset,preset", lock_config=True, flag_values=values,
+        sys_argv=argv,
     )
     define(values)
     if any(a in ("--help", "-h", "-help") for a in argv[1:]):

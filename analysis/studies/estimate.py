@@ -17,12 +17,13 @@ FORWARD = 1.0 / 3.0  # of a training step is one evaluation of the network: the 
 def report(jobs: Sequence[Job], work: Path, workers: int) -> str:
     """A line for each kind of job, and the sum; trains nothing but a few steps of each family."""
     records = Records(work)
+    finished = records.done(jobs)
     rates: dict[str, float | None] = {}
     lines, total = [f"{len(jobs)} jobs in {work}, {workers} at once"], 0.0
     for kind in dict.fromkeys(job.kind for job in jobs):
         of = [job for job in jobs if job.kind == kind]
-        left = [job for job in of if not records.is_done(job)]
-        seconds, how = _seconds(kind, of, left, records, jobs, rates)
+        left = [job for job in of if job.name not in finished]
+        seconds, how = _seconds(kind, of, left, records.seconds, jobs, rates)
         words = f"{seconds / 60:,.0f} min, {how}" if seconds is not None else "time unknown"
         lines.append(f"{kind:<24}{len(of):>5} jobs, {len(left):>4} to run: {words}")
         total += seconds or 0.0
@@ -31,14 +32,14 @@ def report(jobs: Sequence[Job], work: Path, workers: int) -> str:
     return "\n".join(lines)
 
 
-def _seconds(kind, of, left, records: Records, jobs, rates) -> tuple[float | None, str]:
+def _seconds(kind, of, left, spent: dict[str, float], jobs, rates) -> tuple[float | None, str]:
     """(seconds of what is left, where they come from): of this kind's finished jobs, else of a few training steps."""
     size = sum(job.size for job in left)
-    done = [job for job in of if records.is_done(job) and job.size]
+    done = [job for job in of if job not in left and job.size]
     if not left:
         return 0.0, "all done"
     if done:
-        each = float(np.median([records.seconds[job.name] / job.size for job in done]))
+        each = float(np.median([spent[job.name] / job.size for job in done]))
         return size * each, f"by the {len(done)} that are done"
     action, _, family = kind.partition(" ")
     rate = _rate(family, jobs, rates) if action in ("training", "evaluation") else None

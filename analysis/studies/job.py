@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,26 @@ class Records:
         self._take(record)
 
     def _take(self, record: dict[str, Any]) -> None:
+        self.last.pop(record["name"], None)  # so that names stand in the order in which they last ended
         self.last[record["name"]] = record
         self.seconds[record["name"]] = self.seconds.get(record["name"], 0.0) + record["seconds"]
 
-    def is_done(self, job: Job) -> bool:
-        """Whether this very command ended well and its files are still there."""
+    def done(self, jobs: Sequence[Job]) -> set[str]:
+        """Names of the jobs that need not be run: ended well, and after whatever of these jobs they need."""
+        names = {job.name for job in jobs}
+        place = {name: i for i, name in enumerate(self.last)}
+        found = {job.name for job in jobs if self._ended_well(job)}
+
+        def outdated(job: Job) -> bool:
+            needs = [need for need in job.needs if need in names]
+            return any(need not in found or place[need] > place[job.name] for need in needs)
+
+        while bad := {job.name for job in jobs if job.name in found and outdated(job)}:
+            found -= bad
+        return found
+
+    def _ended_well(self, job: Job) -> bool:
+        """Whether this very command did, and its files are still there."""
         record = self.last.get(job.name)
         same = record is not None and record["code"] == 0 and record["argv"] == list(job.argv)
         return same and all(path.exists() for path in job.outputs)

@@ -57,7 +57,7 @@ class _Run:
         assert len(self.jobs) == len(jobs), "two jobs of one name"
         self.work, self.launch = work, launch
         self.records = Records(work)
-        self.outcomes = {name: Outcome("done") for name, job in self.jobs.items() if self.records.is_done(job)}
+        self.outcomes = {name: Outcome("done") for name in self.records.done(jobs)}
         self.free: list[frozenset[int] | None] = _shares(workers)
         self.running: dict[str, tuple[subprocess.Popen, frozenset[int] | None, float]] = {}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from analysis.studies import runner
-from analysis.studies.job import Job
+from analysis.studies.job import Job, Records
 
 WRITE = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text('x')"
 
@@ -47,7 +47,16 @@ def test_needs_come_first_and_what_is_done_is_skipped(tmp_path, workers):
     (tmp_path / "third").unlink()
     changed = [jobs[0], job(tmp_path, "first", WRITE + "  # changed"), jobs[2]]
     run(changed, tmp_path)
-    assert sorted(times(tmp_path)[3:]) == ["first", "third"]
+    assert sorted(times(tmp_path)[3:]) == ["first", "second", "third"]  # "second" was made from the old "first"
+
+
+def test_what_was_made_from_an_older_output_is_not_done(tmp_path):
+    """A training that ended anew, and a study that stopped before it was scored again."""
+    jobs = [job(tmp_path, "train"), job(tmp_path, "score", needs=("train",)), job(tmp_path, "show", needs=("score",))]
+    run(jobs, tmp_path)
+    assert Records(tmp_path / "work").done(jobs) == {"train", "score", "show"}
+    Records(tmp_path / "work").add(jobs[0], 0, 1.0)
+    assert Records(tmp_path / "work").done(jobs) == {"train"}
 
 
 def test_a_failure_is_told_and_stops_no_other(tmp_path, capsys):
