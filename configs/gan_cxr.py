@@ -27,7 +27,7 @@ def get_player() -> Config:
     """The optimiser of G, and that of D.
 
     Without a first moment, a gradient far larger than those before it moves every weight ten times as far as the rate
-    says (Adam's step is g / sqrt(0.01 g^2) then): the clip, and the warm-up, are what this rate stands on.
+    says (Adam's step is g / sqrt(0.01 g^2) then). Without clip and warm-up this rate diverges, see docs/methods.md.
     """
     optim = get_optimizer()
     optim.name, optim.learning_rate, optim.clip = "adam", 1e-3, 1.0
