@@ -55,7 +55,7 @@ def cpu(config: Config) -> None:
         "model.unet.patch=4", "model.unet.channels=48",
     )  # fmt: skip
     config.evaluate.n = 384
-    config.expected = "80 minutes on 2 CPU cores, from a few training steps; the classifier is not counted"
+    config.expected = "133 minutes on one CPU core"
 
 
 def gpu(config: Config) -> None:
