@@ -30,13 +30,13 @@ def main() -> int:
     study = STUDIES[config.study]
     work = Path(values.workdir or Path("runs/studies") / config.study / config.name)
     jobs = study.jobs(config, work)
+    done = Records(work).done(jobs)
+    stale.check(job for job in jobs if job.name in done)
     if values["dry-run"].value:
         print(estimate.report(jobs, work, values.workers))
         return 0
     rundir.keep_config(work, rundir.to_plain(config), free="expected")  # how long it takes changes no job
     with rundir.locked(work):
-        done = Records(work).done(jobs)
-        stale.check(job for job in jobs if job.name in done)
         outcomes = runner.run(jobs, work, values.workers, runner.start)
         bad = {name: outcome for name, outcome in outcomes.items() if outcome.state != "done"}
         path = results.write(config, study, work, jobs, bad, Path(values.out), _command(sys.argv))

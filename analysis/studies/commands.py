@@ -37,7 +37,9 @@ def training(
     source = (base or f"configs/{family}_cxr.py:{data.preset}", *folder)
     argv = ("train", "--config", *source, *(f"--config.{field}" for field in chosen), "--workdir", str(run))
     steps = float(last(chosen, "train.duration").split()[0])
-    return Job(f"{name}/train", argv, (run / "summary.json",), tuple(needs), f"training {family}", steps)
+    # What begins from another run must begin again once that one was trained anew; alone it goes on where it was.
+    folder = run if needs else None
+    return Job(f"{name}/train", argv, (run / "summary.json",), tuple(needs), f"training {family}", steps, folder)
 
 
 def last(fields: Iterable[str], name: str) -> str:

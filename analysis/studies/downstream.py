@@ -61,7 +61,8 @@ def _samples(config, work: Path, generator: Job) -> Job:
     run, ratio = str(generator.outputs[0].parent), str(max(1.0, *config.ratios))
     argv = ("analysis.downstream.draw", *_source(config), "--run", run, "--ratio", ratio,
             "--guidance", str(config.guidance), "--out", str(work / SAMPLES))  # fmt: skip
-    return Job(SAMPLES, argv, (work / SAMPLES / "samples.npz",), (generator.name,), f"sampling {config.family}")
+    path = work / SAMPLES / "samples.npz"
+    return Job(SAMPLES, argv, (path,), (generator.name,), f"sampling {config.family}", folder=path.parent)
 
 
 def _scored(config, work: Path, generator: Job) -> Job:

@@ -18,6 +18,7 @@ class Job:
       needs: names of jobs that come first.
       kind: jobs of one kind take about as long as each other, per unit of `size`.
       size: optimiser steps of a training; network evaluations (images times evaluations an image) of a sampling.
+      folder: where a job of its kind would go on with what it finds; removed once what the job needs was made anew.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Job:
     needs: tuple[str, ...] = ()
     kind: str = "other"
     size: float = 1.0
+    folder: Path | None = None
 
 
 class Records:
@@ -51,17 +53,19 @@ class Records:
 
     def done(self, jobs: Sequence[Job]) -> set[str]:
         """Names of the jobs that need not be run: ended well, and after whatever of these jobs they need."""
-        names = {job.name for job in jobs}
-        place = {name: i for i, name in enumerate(self.last)}
         found = {job.name for job in jobs if self._ended_well(job)}
-
-        def outdated(job: Job) -> bool:
-            needs = [need for need in job.needs if need in names]
-            return any(need not in found or place[need] > place[job.name] for need in needs)
-
-        while bad := {job.name for job in jobs if job.name in found and outdated(job)}:
+        while bad := {job.name for job in self.outdated(jobs, found)} & found:
             found -= bad
         return found
+
+    def outdated(self, jobs: Sequence[Job], done: set[str]) -> list[Job]:
+        """Those that ended, in whatever way, before something that they need; or what they need is to be made again."""
+        names, place = {job.name for job in jobs}, {name: i for i, name in enumerate(self.last)}
+
+        def since(need: str, job: Job) -> bool:
+            return need in names and (need not in done or place[need] > place[job.name])
+
+        return [job for job in jobs if job.name in place and any(since(need, job) for need in job.needs)]
 
     def _ended_well(self, job: Job) -> bool:
         """Whether this very command did, and its files are still there."""

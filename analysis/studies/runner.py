@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,7 +58,9 @@ class _Run:
         assert len(self.jobs) == len(jobs), "two jobs of one name"
         self.work, self.launch = work, launch
         self.records = Records(work)
-        self.outcomes = {name: Outcome("done") for name in self.records.done(jobs)}
+        done = self.records.done(jobs)
+        self.outcomes = {name: Outcome("done") for name in done}
+        self.outdated = {job.name for job in self.records.outdated(jobs, done)}
         self.free: list[frozenset[int] | None] = _shares(workers)
         self.running: dict[str, tuple[subprocess.Popen, frozenset[int] | None, float]] = {}
 
@@ -81,6 +84,7 @@ class _Run:
             bad = [need for need in job.needs if self.outcomes.get(need, Outcome("done")).state != "done"]
             if bad:
                 self.outcomes[name] = Outcome("left out", f"{bad[0]} is missing")
+                self._remove_old(job)
 
     def _begin(self) -> None:
         for name, job in self._open():
@@ -90,8 +94,16 @@ class _Run:
                 log = self._log(name)
                 log.parent.mkdir(parents=True, exist_ok=True)
                 say(f"[{len(self.outcomes) + len(self.running) + 1}/{len(self.jobs)}] {name}")
+                self._remove_old(job)
                 with log.open("w") as file:
                     self.running[name] = self.launch(job, file, cores), cores, time.monotonic()
+
+    def _remove_old(self, job: Job) -> None:
+        """What stands there from before, so that it is not taken for what the job makes now, or fails to."""
+        if job.folder and job.name in self.outdated:
+            shutil.rmtree(job.folder, ignore_errors=True)
+        for path in job.outputs:
+            path.unlink(missing_ok=True)
 
     def _open(self) -> list[tuple[str, Job]]:
         return [(name, job) for name, job in self.jobs.items() if name not in self.outcomes]

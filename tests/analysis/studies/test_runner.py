@@ -59,6 +59,24 @@ def test_what_was_made_from_an_older_output_is_not_done(tmp_path):
     assert Records(tmp_path / "work").done(jobs) == {"train"}
 
 
+def test_nothing_old_stands_where_making_it_again_fails(tmp_path):
+    """A training that fails anew: neither its old scores are left, nor a run that began from it."""
+    folder = tmp_path / "tuned"
+    folder.mkdir()
+    tuned = Job("tuned", (WRITE, str(folder / "end")), (folder / "end",), ("train",), folder=folder)
+    jobs = [job(tmp_path, "train"), job(tmp_path, "score", needs=("train",)), tuned]
+    run(jobs, tmp_path)
+    (folder / "checkpoint").write_text("x")
+    run(jobs, tmp_path)
+    assert (folder / "checkpoint").exists() and (tmp_path / "score").exists()  # all done: nothing is touched
+    (folder / "end").unlink()
+    run(jobs, tmp_path)
+    assert (folder / "checkpoint").exists()  # it alone goes on where it was
+    states = run([job(tmp_path, "train", "raise SystemExit('not finite')"), *jobs[1:]], tmp_path)
+    assert states == {"train": "failed", "score": "left out", "tuned": "left out"}
+    assert not (tmp_path / "score").exists() and not folder.exists()
+
+
 def test_a_failure_is_told_and_stops_no_other(tmp_path, capsys):
     jobs = [
         job(tmp_path, "bad", "raise SystemExit('out of luck')"), job(tmp_path, "child", WRITE, ("bad",)),
