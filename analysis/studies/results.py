@@ -10,6 +10,7 @@ from typing import Any
 
 import ml_collections
 
+from analysis.studies import origins
 from analysis.studies.job import Job, Records
 from analysis.studies.runner import Outcome
 
@@ -32,7 +33,7 @@ def write(
 
     path = out / config.study / f"{config.name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    records = Records(work)
+    records, made = Records(work), origins.collect(jobs)
     content = {
         "study": config.study,
         "size": config.name,
@@ -41,7 +42,8 @@ def write(
         "failed": {name: f"{outcome.state}: {_short(outcome.reason)}" for name, outcome in bad.items()},
         "job_seconds": round(sum(records.seconds.get(job.name, 0.0) for job in jobs), 1),
         "command": [_no_path(word) for word in command],
-        "device": _devices(work, jobs),
+        "device": origins.devices(made),
+        "origins": made,
         "git": rundir.git_revision(),
     }
     rundir.write_json(path, content)
@@ -57,12 +59,6 @@ def _keep(pictures: dict[str, Path], folder: Path) -> None:
     for name, source in pictures.items():
         shutil.copyfile(source, folder / f"{name}.tmp")
         os.replace(folder / f"{name}.tmp", folder / name)
-
-
-def _devices(work: Path, jobs: Sequence[Job]) -> str:
-    """Where the runs were trained; this process has no accelerator, which belongs to the jobs."""
-    paths = [path for job in jobs for path in job.outputs if path.name == "summary.json" and path.exists()]
-    return "; ".join(sorted({json.loads(path.read_text())["device"] for path in paths}))
 
 
 def _without_paths(config: Any) -> Any:
