@@ -1,6 +1,5 @@
 """A study's results file, and what is drawn of it."""
 
-import json
 import os
 import re
 import shutil
