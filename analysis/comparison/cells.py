@@ -109,9 +109,11 @@ def short(count: int | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Such as 45 s, 12 min or 3.4 h."""
+    """Such as 45 s, 3.5 min, 12 min or 3.4 h."""
     if seconds is None:
         return "–"
     if seconds < 60:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+    if seconds < 3600:
+        return f"{seconds / 60:.{1 if seconds < 600 else 0}f} min"
+    return f"{seconds / 3600:.1f} h"

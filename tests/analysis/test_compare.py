@@ -83,7 +83,7 @@ def test_digits_follow_the_interval():
     assert decimals([Value(0.658)]) == 3 and decimals([Value(14.2)]) == 1 and decimals([None, Value(0.0)]) == 3
     assert number(-0.00004, 4) == "0.0000" and number(-0.5, 1) == "−0.5" and number(12345.6, 0) == "12,346"
     assert [short(n) for n in (None, 950, 24_000, 10_653_988)] == ["–", "950", "24 k", "10.7 M"]
-    assert [duration(s) for s in (None, 45.0, 720.0, 12_240.0)] == ["–", "45 s", "12 min", "3.4 h"]
+    assert [duration(s) for s in (None, 45.0, 210.0, 720.0, 12_240.0)] == ["–", "45 s", "3.5 min", "12 min", "3.4 h"]
 
 
 def test_singular_and_another_floor_n_are_marked_and_explained(tmp_path):
