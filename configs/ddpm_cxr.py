@@ -39,6 +39,7 @@ def get_model() -> Config:
     model.normalise = "data"  # data: centred and scaled by the training split; none; imagenet
     model.prior = "auto"  # of the images: isotropic (EDM's); gaussian, of their pixels' covariance; auto: where it fits
     model.prior_rank = 512  # directions of that covariance, at most
+    model.prior_shown = True  # gaussian: the network sees the best linear estimate of the image beside the noisy one
     model.center = "label"  # images are centred on: label, the mean image expected of it; pixels, one number
     model.label_drop = 0.1  # probability that a label is hidden, for classifier-free guidance
     model.stratified = True  # noise levels of a batch spread evenly

@@ -31,6 +31,7 @@ def get_model() -> Config:
     model.prior = "auto"  # the network gives what the best linear estimate under it leaves: isotropic (as in EDM);
     #                       gaussian, of the pixels' covariance; auto: where it fits; none: it gives the velocity
     model.prior_rank = 512  # directions of that covariance, at most
+    model.prior_shown = True  # gaussian: the network sees the best linear estimate of the image beside the noisy one
     model.time = "logit_normal"  # training times: uniform or logit_normal
     model.time_mean = 0.0  # logit_normal: mean of logit(t); t = 0 is noise, t = 1 data
     model.time_std = 1.0  # logit_normal: its standard deviation

@@ -59,7 +59,8 @@ class DDPM:
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state; `batch` is read for its shapes."""
         image, label = jnp.zeros_like(batch["image"][:1]), jnp.zeros_like(batch["label"][:1])
-        params = self.net.init(key, image, jnp.zeros((1,)), label, None)["params"]
+        guess = jnp.zeros_like(image) if self.denoiser.prior.guesses else None
+        params = self.net.init(key, image, jnp.zeros((1,)), label, None, guess)["params"]
         return self.updater.init({"net": params}, averaged=("net",))
 
     def train_step(self, state: State, batch: Batch, key: jax.Array):
@@ -233,7 +234,8 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> DDPM:
     pixels = pixel_scale(options.pop("normalise"), setting.mean, std, setting.bits, sigma_data)
     mean = label_mean(center, setting.label_means, pixels)
     options.pop("prior_rank")  # of the covariance that is here already
-    prior = pixel_prior(options.pop("prior"), sigma_data, setting.covariance, pixels, center)
+    shown = options.pop("prior_shown")
+    prior = pixel_prior(options.pop("prior"), sigma_data, setting.covariance, pixels, center, shown)
     if prior is None:
         raise ValueError("model.prior 'none' is the flow's; a denoiser takes isotropic or gaussian")
     denoiser = Denoiser(

@@ -38,7 +38,8 @@ class Denoiser:
     """D(x_t; t), built around a network F.
 
     Attributes:
-      network: (params, x, noise condition [b], label, keys) -> [b, h, w, c], or 2 c channels with a learned variance.
+      network: (params, x, noise condition [b], label, keys, guess) -> [b, h, w, c], or 2 c channels with a learned
+        variance; guess [b, h, w, c] is the prior's linear estimate of x_0, None where it shows none.
       schedule: gives alpha and sigma.
       target: what F predicts: eps, x0, v = alpha eps - sigma x_0, or edm.
       sigma_data: standard deviation of the data that EDM's preconditioning assumes.
@@ -66,7 +67,8 @@ class Denoiser:
     def raw(self, params, x, t, label, keys=None) -> tuple[jax.Array, jax.Array | None]:
         """F's two outputs (prediction, fraction) for x_t [b, h, w, c] at times t [b]."""
         condition = jnp.broadcast_to(self.schedule.noise_condition(t), x.shape[:1])
-        out = self.network(params, self._input_scale(t) * x, condition, label, keys).astype(jnp.float32)
+        guess = self.prior.guess(x, *self._coefficients(t))
+        out = self.network(params, self._input_scale(t) * x, condition, label, keys, guess).astype(jnp.float32)
         if not self.learned_variance:
             return out, None
         prediction, value = jnp.split(out, 2, axis=-1)

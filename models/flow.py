@@ -32,7 +32,8 @@ class Flow:
     """The family; built by `build` from `config.model`.
 
     Attributes:
-      net: the Flax module of the velocity, (x, condition [b], label [b, k], keys) -> [b, h, w, c].
+      net: the Flax module of the velocity, (x, condition [b], label [b, k], keys, guess) -> [b, h, w, c]; guess is the
+        prior's linear estimate of z, None where it shows none.
       path: between noise and data.
       prior: of z, for which the network is preconditioned, see `models.paths.preconditioned`; or None.
       mean: what images are centred on.
@@ -70,7 +71,8 @@ class Flow:
     def init(self, key: jax.Array, batch: Batch) -> State:
         """A fresh state; `batch` is read for its shapes."""
         image, label = jnp.zeros_like(batch["image"][:1]), jnp.zeros_like(batch["label"][:1])
-        params = self.net.init(key, image, jnp.zeros((1,)), label, None)["params"]
+        guess = jnp.zeros_like(image) if self.prior and self.prior.guesses else None
+        params = self.net.init(key, image, jnp.zeros((1,)), label, None, guess)["params"]
         return self.updater.init({"net": params}, averaged=("net",))
 
     def train_step(self, state: State, batch: Batch, key: jax.Array):
@@ -146,7 +148,10 @@ class Flow:
     def _velocity(self, params, x, t, label, keys=None) -> jax.Array:
         """The network sees t scaled by 1000."""
         t = jnp.broadcast_to(t, x.shape[:1])
-        apply = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, label, keys).astype(jnp.float32)  # noqa: E731
+
+        def apply(x, guess):
+            return self.net.apply({"params": params}, x, 1000.0 * t, label, keys, guess).astype(jnp.float32)
+
         return paths.preconditioned(self.path, self.prior, apply, x, t)
 
     def _draw(self, batch: Batch, key: jax.Array, training: bool) -> Batch:
@@ -224,7 +229,8 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> Flow:
     std = residual_std(center, setting.label_means, setting.std)
     pixels = pixel_scale(options.pop("normalise"), setting.mean, std, setting.bits, sigma_data)
     options.pop("prior_rank")  # of the covariance that is here already
-    prior = pixel_prior(options.pop("prior"), sigma_data, setting.covariance, pixels, center)
+    shown = options.pop("prior_shown")
+    prior = pixel_prior(options.pop("prior"), sigma_data, setting.covariance, pixels, center, shown)
     mean = label_mean(center, setting.label_means, pixels)
     fields = ("time", "time_mean", "time_std", "coupling", "label_cost", "label_drop", "stratified")
     known = {name: options.pop(name) for name in fields}

@@ -119,7 +119,7 @@ class FlowSeg:
         """
         wide = t[:, None, None, None]
         alpha, alpha_rate = self.path.coefficients(wide)[0], self.path.rates(wide)[0]
-        net = lambda x: self.net.apply({"params": params}, x, 1000.0 * t, z, code, keys, method=self.net.decode)  # noqa: E731
+        net = lambda x, _: self.net.apply({"params": params}, x, 1000.0 * t, z, code, keys, method=self.net.decode)  # noqa: E731
         left = paths.preconditioned(self.path, self.prior, net, x - alpha * code.guess, t)
         return left + alpha_rate * code.guess
 

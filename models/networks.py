@@ -35,7 +35,7 @@ def group_of(path: tuple[str, ...]) -> str:
     """stem, head, label or body, from the names of the modules on the way to a parameter."""
     if "label_embedding" in path:
         return "label"
-    if path and path[0] in ("conv_in", "conv_local", "local_down"):
+    if path and path[0] in ("conv_in", "conv_local", "conv_guess", "local_down"):
         return "stem"
     if path and path[0] in ("norm_levels", "conv_levels", "local_up", "norm_out", "conv_out"):
         return "head"

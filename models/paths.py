@@ -103,20 +103,21 @@ def linear_estimate(path: Path, t) -> tuple[Gain, Gain]:
 
 
 def preconditioned(path: Path, prior: PixelPrior | None, net: Callable, x: jax.Array, t: jax.Array) -> jax.Array:
-    """Velocity [b, h, w, c] at times t [b]: the best linear estimate under the prior, and c_out net(c_in x).
+    """Velocity [b, h, w, c] at times t [b]: the best linear estimate under the prior, and c_out net(c_in x, guess).
 
     What the estimate leaves has deviation c_out, so that the network's input and its target both have variance 1 at
     every t, and it need not pass the noise through itself. It is the preconditioning of Karras et al. (2022, appendix
     B.6) for any path and any Gaussian prior: of the linear one, whose D(x) is x + (1 - t) velocity, and an isotropic
-    prior, it is theirs exactly. Without a prior the velocity is the network's.
+    prior, it is theirs exactly. Without a prior the velocity is the network's. The guess is the prior's estimate of the
+    data, None where it is not shown.
     """
     if prior is None:
-        return net(x)
+        return net(x, None)
     wide = t[:, None, None, None]
     skip, left = linear_estimate(path, wide)
     alpha, sigma = path.coefficients(wide)
     c_in = jax.lax.rsqrt((alpha * prior.std) ** 2 + sigma**2)
-    return prior.apply(skip, x) + jnp.sqrt(prior.average(left)) * net(c_in * x)
+    return prior.apply(skip, x) + jnp.sqrt(prior.average(left)) * net(c_in * x, prior.guess(x, alpha, sigma))
 
 
 def sample_time(name: str, u: jax.Array, mean: float = 0.0, std: float = 1.0) -> jax.Array:

@@ -28,11 +28,13 @@ class PixelPrior:
       rest: variance in every direction that is none of the basis.
       basis: U [r, d], orthonormal rows; or None: the prior is isotropic.
       variance: [r] along them.
+      shown: networks are shown the best linear estimate that it gives, see `guess`.
     """
 
     rest: float
     basis: jax.Array | None = None
     variance: jax.Array | None = None
+    shown: bool = False
 
     @property
     def std(self) -> float | jax.Array:
@@ -50,6 +52,22 @@ class PixelPrior:
         change = along * (gains.reshape(len(self.variance), -1).T - rest)
         moved = jnp.einsum("br,rd->bd", change, self.basis, precision=jax.lax.Precision.HIGHEST)
         return (rest * flat + moved).reshape(x.shape)
+
+    @property
+    def guesses(self) -> bool:
+        """Whether there is a guess to show: of an isotropic prior it is the noisy image itself."""
+        return self.shown and self.basis is not None
+
+    def guess(self, x: jax.Array, alpha: jax.Array, sigma: jax.Array) -> jax.Array | None:
+        """The best linear estimate of z from x = alpha z + sigma eps, scaled to variance 1; None where none is shown.
+
+        At high noise x hides what is left of the image below noise in every pixel, and a network of few steps does not
+        find it: the estimate has it in plain sight. Where alpha is 0 it is the limit, of which noise alone is left.
+        """
+        if not self.guesses:
+            return None
+        gain = lambda variance: variance / (alpha**2 * variance + sigma**2)  # noqa: E731
+        return self.apply(gain, x) * jax.lax.rsqrt(self.average(lambda variance: variance * gain(variance)))
 
     @property
     def numbers(self) -> int:
@@ -75,13 +93,16 @@ def chosen_prior(options: dict[str, Any]) -> str | None:
     return ("gaussian" if fits else "isotropic") if options.get("prior") == "auto" else options.get("prior")
 
 
-def pixel_prior(name: str, std: float, covariance, pixels: PixelScale, center: str) -> PixelPrior | None:
+def pixel_prior(
+    name: str, std: float, covariance, pixels: PixelScale, center: str, shown: bool = False
+) -> PixelPrior | None:
     """The prior that `config.model.prior` names; None of "none".
 
     Args:
       std: of an isotropic one, on the network's scale.
       covariance: (basis, variance, rest) of data.covariance, in units of x in [-1, 1]; or None.
       center: `config.model.center`: the covariance is about the image that a label leads one to expect.
+      shown: the network is shown what a gaussian one estimates.
 
     Raises:
       ValueError: an unknown name, no covariance, or images that are not centred so.
@@ -96,4 +117,4 @@ def pixel_prior(name: str, std: float, covariance, pixels: PixelScale, center: s
         raise ValueError("model.prior 'gaussian' needs model.center 'label' and the training split's covariance")
     basis, variance, rest = covariance
     scale = np.square(pixels.scale[0], dtype=np.float64)  # one for all channels where images are so centred
-    return PixelPrior(float(rest / scale), jnp.asarray(basis), jnp.asarray(variance / scale, jnp.float32))
+    return PixelPrior(float(rest / scale), jnp.asarray(basis), jnp.asarray(variance / scale, jnp.float32), shown)

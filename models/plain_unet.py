@@ -148,7 +148,9 @@ class PlainUNet(nn.Module):
         return 2 ** (len(self.widths) - 1)
 
     @nn.compact
-    def __call__(self, x: Array, time: Array, label: Array, keys: Array | None = None) -> Array:
+    def __call__(
+        self, x: Array, time: Array, label: Array, keys: Array | None = None, guess: Array | None = None
+    ) -> Array:
         """Predicts from a noisy image; the arguments are those of `models.unet.UNet`."""
         _, h, w, _ = x.shape
         if h % self.stride or w % self.stride:
@@ -156,6 +158,7 @@ class PlainUNet(nn.Module):
         embedding = TimeEmbedding(self.embedding, self.embedding, name="time_embedding")(time)
         if label.shape[-1]:
             embedding = embedding + LabelEmbedding(self.embedding, name="label_embedding")(label)
+        x = x if guess is None else jnp.concatenate([x, guess], axis=-1)
         skips = []
         for i in range(len(self.widths)):
             if i:

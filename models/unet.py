@@ -195,7 +195,9 @@ class UNet(nn.Module):
     dtype: Dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Array, time: Array, label: Array, keys: Array | None = None) -> Array:
+    def __call__(
+        self, x: Array, time: Array, label: Array, keys: Array | None = None, guess: Array | None = None
+    ) -> Array:
         """Predicts from a noisy image.
 
         Args:
@@ -203,14 +205,14 @@ class UNet(nn.Module):
           time: noise condition, [b] (about 0..1000, or ln(sigma) / 4).
           label: [b, k] in [0, 1], -1 where unknown; k may be 0.
           keys: None, or [b] typed keys for dropout.
+          guess: None, or an estimate of the clean image, [b, h, w, c], that is seen beside x.
         """
         if x.shape[1] % self.stride or x.shape[2] % self.stride:
             raise ValueError(
                 f"image of {x.shape[1]} x {x.shape[2]} px: the network needs multiples of {self.stride}"
             )
         embedding = self.embed(time, label)
-        x, local = self.enter(x, embedding, keys)
-        x = Conv(self.width(0), dtype=self.dtype, name="conv_in")(x)
+        x, local = self.enter(x, guess, embedding, keys)
         x, skips = self.descend(x, embedding, keys)
         x = self.middle(x, embedding, keys)
         x = self.ascend(x, skips, embedding, keys)
@@ -240,13 +242,21 @@ class UNet(nn.Module):
             embedding = embedding + LabelEmbedding(width, name="label_embedding")(label)
         return nn.silu(embedding)
 
-    def enter(self, x: Array, embedding: Array, keys: Array | None) -> tuple[Array, Array | None]:
-        """Image -> input of the first level's convolution, and the features that go around the levels."""
+    def enter(self, x: Array, guess: Array | None, embedding: Array, keys: Array | None) -> tuple[Array, Array | None]:
+        """Image -> input of the first level's blocks, and the features that go around the levels."""
         if not self.local_channels:
-            return (space_to_depth(x, self.patch) if self.patch > 1 else x), None
-        x = Conv(self.local_channels, dtype=self.dtype, name="conv_local")(space_to_depth(x, self.local_patch))
+            return self.stem(x, guess, self.patch, self.width(0), "conv_in"), None
+        x = self.stem(x, guess, self.local_patch, self.local_channels, "conv_local")
         local = self.local_block("local_down")(x, embedding, keys)
-        return space_to_depth(local, self.patch // self.local_patch), local
+        x = space_to_depth(local, self.patch // self.local_patch)
+        return Conv(self.width(0), dtype=self.dtype, name="conv_in")(x), local
+
+    def stem(self, x: Array, guess: Array | None, patch: int, features: int, name: str) -> Array:
+        """The first convolution. A guess has its own, so that published weights still fit the image's."""
+        conv = partial(Conv, features, dtype=self.dtype)
+        parts = partial(space_to_depth, patch=patch) if patch > 1 else lambda image: image
+        x = conv(name=name)(parts(x))
+        return x if guess is None else x + conv(name="conv_guess")(parts(guess))
 
     def leave(self, x: Array, local: Array | None, embedding: Array, keys: Array | None) -> tuple[Array, int]:
         """The last level's features -> features to predict from, and how many pixels one of them stands for."""

@@ -45,11 +45,56 @@ def test_an_isotropic_one_is_the_same_written_in_two_ways(x64):
     plain, basis = PixelPrior(0.25), np.linalg.qr(np.random.default_rng(0).normal(size=(6, 3)))[0].T
     split = PixelPrior(0.25, jnp.asarray(basis), jnp.full(3, 0.25))
     t = jnp.asarray([0.2, 0.7])
-    x, net = images(2), lambda x: jnp.tanh(x)
+    x, net = images(2), lambda x, *_: jnp.tanh(x)
     a, b = (paths.preconditioned(paths.Linear(), prior, net, x, t) for prior in (plain, split))
     np.testing.assert_allclose(a, b, rtol=1e-6)
     a, b = (Denoiser(lambda p, x, *_: net(x), schedules.EDM(), prior=prior)({}, x, t, None) for prior in (plain, split))
     np.testing.assert_allclose(a.x0, b.x0, rtol=1e-6)
+
+
+def shown(rank=2):
+    prior, covariance = gaussian(rank=rank)
+    return dataclasses.replace(prior, shown=True), covariance
+
+
+@pytest.mark.parametrize("alpha, sigma", [(1.0, 0.1), (1.0, 40.0), (0.3, 0.7), (1.0, 0.0)])
+def test_a_guess_is_the_posterior_mean_brought_to_unit_variance(alpha, sigma, x64):
+    """For data from the prior, by the formula of the conditional normal distribution, and by drawing."""
+    prior, covariance = shown()
+    eps, white = images(40_000, 5), images(40_000, 6).reshape(-1, 6)
+    z = (white @ np.linalg.cholesky(covariance).T).reshape(-1, *SHAPE)
+    x = alpha * z + sigma * eps
+    guess = prior.guess(x, jnp.float64(alpha), jnp.float64(sigma))
+    mean = alpha * covariance @ np.linalg.inv(alpha**2 * covariance + sigma**2 * np.eye(6))
+    expected = x.reshape(-1, 6) @ mean.T
+    correlation = np.corrcoef(np.ravel(guess), np.ravel(expected))[0, 1]
+    assert correlation == pytest.approx(1.0, abs=1e-9)
+    assert float(jnp.mean(guess**2)) == pytest.approx(1.0, abs=0.02)
+
+
+def test_where_the_image_is_all_noise_a_guess_is_still_a_number(x64):
+    prior, covariance = shown()
+    x = images(3)
+    guess = prior.guess(x, jnp.float64(0.0), jnp.float64(1.0))
+    expected = np.asarray(x.reshape(3, 6)) @ covariance / np.sqrt(np.mean(np.linalg.eigvalsh(covariance) ** 2))
+    np.testing.assert_allclose(guess.reshape(3, 6), expected, rtol=1e-6)
+
+
+def test_there_is_no_guess_where_it_is_the_image_itself_or_not_wanted():
+    x = images(1)
+    for prior in (gaussian()[0], dataclasses.replace(PixelPrior(0.25), shown=True)):
+        assert not prior.guesses and prior.guess(x, jnp.float32(1.0), jnp.float32(1.0)) is None
+
+
+def test_a_denoiser_and_a_flow_hand_the_guess_to_their_network(x64):
+    prior, _ = shown()
+    x, t = images(2), jnp.asarray([0.2, 0.7])
+    seen = []
+    Denoiser(lambda p, x, *rest: seen.append(rest[-1]) or x, schedules.EDM(), prior=prior)({}, x, t, None)
+    paths.preconditioned(paths.Linear(), prior, lambda x, guess: seen.append(guess) or x, x, t)
+    level, wide = t[:, None, None, None], t[:, None, None, None]
+    np.testing.assert_allclose(seen[0], prior.guess(x, jnp.ones_like(level), level))
+    np.testing.assert_allclose(seen[1], prior.guess(x, wide, 1.0 - wide))
 
 
 def denoiser(prior, schedule):

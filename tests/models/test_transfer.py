@@ -135,6 +135,16 @@ def apply(net, flat, x, label):
     return jax.jit(net.apply)(variables, jnp.asarray(x), jnp.full(len(x), 300.0), jnp.asarray(label, jnp.float32))
 
 
+def test_the_stem_of_a_guess_is_adapted_like_the_images_and_begins_afresh_where_the_source_has_none():
+    here = {("conv_guess", "kernel"): normal(3, 3, 4, 5)}
+    there = {("conv_guess", "kernel"): normal(3, 3, 12, 5)}
+    values, _ = transfer("net", here, there, group_of, GRAY, COLOUR)
+    x = normal(1, 8, 8, 1)
+    close(stem(x, values["conv_guess", "kernel"], 2), stem(x.repeat(3, -1), there["conv_guess", "kernel"], 2))
+    values, rows = transfer("net", here, {}, group_of, GRAY, COLOUR)
+    assert rows[0].status == "fresh" and (values["conv_guess", "kernel"] == here["conv_guess", "kernel"]).all()
+
+
 @pytest.mark.parametrize("local", [0, 8])
 def test_a_colour_network_on_gray_images_gives_the_mean_of_what_it_gives_of_them_in_colour(local):
     options = dict(local_channels=local, local_patch=1)

@@ -10,6 +10,7 @@ import pytest
 
 from models.convert import unet_from_diffusers, unet_from_guided_diffusion
 from models.layers import Dropout, LabelEmbedding
+from models.networks import group_of
 from models.unet import UNet
 from tests.peers import import_diffusers
 
@@ -80,6 +81,20 @@ def test_image_of_a_size_that_does_not_divide_is_refused():
 def test_unknown_options_are_refused(options):
     with pytest.raises(ValueError, match="use"):
         UNet(**SMALL, **options).init(jax.random.key(0), *inputs())
+
+
+@pytest.mark.parametrize("local", [0, 8])
+def test_a_guess_enters_by_a_convolution_of_its_own(local):
+    net = UNet(**SMALL | dict(patch=2, local_channels=local, local_patch=1))
+    x, time, label = inputs()
+    params = randomised(net, x, time, label, None, x)["params"]
+    params["conv_guess"]["bias"] = jnp.zeros_like(params["conv_guess"]["bias"])
+    without = {name: value for name, value in params.items() if name != "conv_guess"}
+    plain = run(net, {"params": without}, x, time, label)
+    unseen, seen = (run(net, {"params": params}, x, time, label, None, guess) for guess in (jnp.zeros_like(x), x))
+    np.testing.assert_allclose(unseen, plain, rtol=1e-4, atol=1e-5)
+    assert jnp.abs(seen - plain).max((1, 2, 3)).min() > 1e-2
+    assert group_of(("conv_guess", "kernel")) == "stem"
 
 
 def test_without_labels():
