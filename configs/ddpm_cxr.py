@@ -21,7 +21,7 @@ def get_config(arg: str | None = None) -> Config:
     config.optim.net = get_optimizer()
     # Few images a step and many steps: on a CPU, early learning is bound by steps, not by the noise of the gradient.
     config.train.batch_size, config.train.duration = 16, "2300 steps"
-    config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
+    config.optim.net.learning_rate, config.optim.net.schedule = 2e-3, "cosine"
     config.eval.every, config.eval.preview_every = "500 steps", "1000 steps"
     return finish(config, arg, PRESETS)
 
