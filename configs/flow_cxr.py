@@ -18,7 +18,7 @@ def get_config(arg: str | None = None) -> Config:
     config.sample = get_sample()
     config.optim.net = get_optimizer()
     config.train.batch_size, config.train.duration = 16, "2000 steps"
-    config.optim.net.learning_rate, config.optim.net.schedule = 1e-3, "cosine"
+    config.optim.net.learning_rate, config.optim.net.schedule = 2e-3, "cosine"
     config.eval.every, config.eval.preview_every = "500 steps", "1000 steps"
     return finish(config, arg, {"smoke": smoke})
 
