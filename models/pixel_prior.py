@@ -59,10 +59,11 @@ class PixelPrior:
         return self.shown and self.basis is not None
 
     def guess(self, x: jax.Array, alpha: jax.Array, sigma: jax.Array) -> jax.Array | None:
-        """The best linear estimate of z from x = alpha z + sigma eps, scaled to variance 1; None where none is shown.
+        """The best linear estimate of z from x = alpha z + sigma eps; None where none is shown.
 
-        At high noise x hides what is left of the image below noise in every pixel, and a network of few steps does not
-        find it: the estimate has it in plain sight. Where alpha is 0 it is the limit, of which noise alone is left.
+        It is scaled so that its mean square over pixels is 1 for images from the prior. At high noise a single pixel of
+        x shows almost only noise, and a network does not learn in few steps to average over all: the estimate has.
+        Where alpha is 0 it is the limit for alpha -> 0, covariance times noise.
         """
         if not self.guesses:
             return None

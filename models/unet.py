@@ -252,7 +252,7 @@ class UNet(nn.Module):
         return Conv(self.width(0), dtype=self.dtype, name="conv_in")(x), local
 
     def stem(self, x: Array, guess: Array | None, patch: int, features: int, name: str) -> Array:
-        """The first convolution. A guess has its own, so that published weights still fit the image's."""
+        """The first convolution. A guess has its own, so that weights of a network without one fit the image's."""
         conv = partial(Conv, features, dtype=self.dtype)
         parts = partial(space_to_depth, patch=patch) if patch > 1 else lambda image: image
         x = conv(name=name)(parts(x))

@@ -54,6 +54,15 @@ def test_published_widths():
     assert shapes["conv_out"]["kernel"].shape == (1, 1, 64, 3)
 
 
+def test_a_guess_is_seen_beside_the_image():
+    net = PlainUNet(**SMALL)
+    x, time, label = inputs()
+    params = randomised(net, x, time, label, None, x)
+    assert params["params"]["down_0"]["conv_0"]["kernel"].shape[2] == 2 + 16
+    moved = run(net, params, x, time, label, None, x) - run(net, params, x, time, label, None, -x)
+    assert jnp.abs(moved).max((1, 2, 3)).min() > 1e-3
+
+
 @pytest.mark.parametrize("options", [{}, dict(spectral=3), dict(dtype=jnp.bfloat16), dict(out_channels=2)])
 def test_output_is_float32_of_the_images_shape_and_zero_at_init(options):
     net = PlainUNet(**(SMALL | options))

@@ -46,6 +46,9 @@ def leaves(state, place="params"):
     return {path: np.asarray(a) for path, a in flatten(getattr(state, place)["net"]).items()}
 
 
+STEMS = ("conv_local", "kernel"), ("conv_guess", "kernel")
+
+
 @pytest.mark.parametrize("average", [True, False])
 def test_a_run_begins_from_the_average_or_the_raw_weights(source, tmp_path, cache, average):
     given = f"--config.init.source={source}", f"--config.init.average={average}"
@@ -53,10 +56,10 @@ def test_a_run_begins_from_the_average_or_the_raw_weights(source, tmp_path, cach
     theirs = leaves(analysis.load(source).state, "ema" if average else "params")
     ours = leaves(state)
     for path, value in ours.items():
-        if path not in (("conv_local", "kernel"), ("conv_out", "kernel"), ("conv_out", "bias")):
+        if path not in (*STEMS, ("conv_out", "kernel"), ("conv_out", "bias")):
             np.testing.assert_array_equal(value, theirs[path])
-    parts = theirs["conv_local", "kernel"].reshape(3, 3, 3, 4, 16)
-    np.testing.assert_allclose(ours["conv_local", "kernel"], parts.sum(2), rtol=1e-5, atol=1e-6)
+    for path in STEMS:
+        np.testing.assert_allclose(ours[path], theirs[path].reshape(3, 3, 3, 4, 16).sum(2), rtol=1e-5, atol=1e-6)
     for path, value in leaves(state, "ema").items():
         np.testing.assert_array_equal(value, ours[path])  # the average begins anew
     assert int(state.step) == 0 and not any(a.any() for a in jax.tree.leaves(state.opt_state))
