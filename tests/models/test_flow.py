@@ -181,7 +181,7 @@ def test_guidance_applies_between_its_times():
     family = make_flow(center="pixels", prior="none")
 
     class Label:
-        def apply(self, _, x, condition, label, keys):
+        def apply(self, _, x, condition, label, keys, guess):
             return jnp.zeros_like(x) + label[:, :1, None, None]
 
     fn = flow.dataclasses.replace(family, net=Label()).velocity_fn
