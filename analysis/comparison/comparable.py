@@ -60,8 +60,9 @@ def group(results: Sequence[Result]) -> list[Group]:
 def _check(results: Sequence[Result]) -> None:
     """Raises UserError at the first two results that differ in what must be equal."""
     seen: dict[tuple, tuple[Any, Result]] = {}
+    known = all(_checksum(result) for result in results)
     for result in results:
-        for key, value in _must_agree(result):
+        for key, value in _must_agree(result, known):
             before, other = seen.setdefault(key, (value, result))
             if before != value:
                 raise UserError(
@@ -70,12 +71,16 @@ def _check(results: Sequence[Result]) -> None:
                 )
 
 
-def _must_agree(result: Result):
-    """Yields ((words that name it), value)."""
-    real = result.content.get("real") or {}
-    if real.get("sha256"):
-        yield ("the checksum of the real images",), real["sha256"]
-    elif result.content.get("data"):
+def _checksum(result: Result) -> str | None:
+    """Of the real images."""
+    return (result.content.get("real") or {}).get("sha256")
+
+
+def _must_agree(result: Result, checksums: bool):
+    """Yields ((words that name it), value); `checksums`: all results tell that of their real images."""
+    if _checksum(result):
+        yield ("the checksum of the real images",), _checksum(result)
+    if not checksums and result.content.get("data"):
         yield ("the fingerprint of the data",), result.content["data"]
     for name, network in result.features.items():
         for field in ("weights_sha256", "resize"):

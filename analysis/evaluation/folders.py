@@ -58,19 +58,23 @@ def compare_folders(real_folder: str, fake_folder: str, settings: Settings) -> d
     real, fake = read_folder(real_folder, "--real"), read_folder(fake_folder, "--fake")
     check_alike(real, fake)
     networks = build_networks(settings)
-    sets = [unlabelled(_some(images, settings)).measured(networks) for images in (real, fake)]
-    ceiling = unlabelled(gaussian_images(real, settings.n, settings.seed)).measured(networks)
-    empty = sets[0].rows(slice(0))
-    reference = Reference(sets[0], floor_pair(sets[0], empty, settings.n), ceiling)
-    ground = Ground(None, settings, networks, sets[0], empty, reference)
+    measured = lambda images: unlabelled(images).measured(networks)  # noqa: E731
+    chosen, rest = _some(real, settings)
+    here, generated = measured(chosen), measured(_some(fake, settings)[0])
+    others = measured(rest) if len(rest) else here.rows(slice(0))
+    ceiling = measured(gaussian_images(real, settings.n, settings.seed))
+    reference = Reference(here, floor_pair(here, others, settings.n), ceiling)
+    ground = Ground(None, settings, networks, here, here.rows(slice(0)), reference)
     facts = {"run": Path(fake_folder).resolve().name, "family": "folder", "dataset": Path(real_folder).resolve().name}
-    facts |= {"image_shape": list(real.shape[1:]), "sampling": {"n": len(sets[1]), "seed": settings.seed}}
-    return facts | measured_against(ground, sets[1])
+    facts |= {"image_shape": list(real.shape[1:]), "sampling": {"n": len(generated), "seed": settings.seed}}
+    return facts | measured_against(ground, generated)
 
 
-def _some(images: np.ndarray, settings: Settings) -> np.ndarray:
-    rng = np.random.Generator(np.random.Philox(key=settings.seed))
-    return images[rng.permutation(len(images))[: settings.n]]
+def _some(images: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """`settings.n` of them, drawn at random, and as many others: none unless there are twice as many."""
+    order = np.random.Generator(np.random.Philox(key=settings.seed)).permutation(len(images))
+    n = settings.n
+    return images[order[:n]], images[order[n : 2 * n if len(images) >= 2 * n else n]]
 
 
 def check_alike(real: np.ndarray, fake: np.ndarray) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.evaluation.metrics import BETTER, OF_SIZE
 from analysis.evaluation.sets import ImageSet
+from analysis.features.images import levels
 from analysis.metrics import frechet, manifold, spectrum, structure
 from analysis.metrics.inception_score import inception_score
 from analysis.metrics.kid import kid
@@ -58,11 +59,11 @@ def _manifold(x: np.ndarray, y: np.ndarray, only: tuple[str, ...]) -> dict[str, 
 def image_scores(x: np.ndarray, y: np.ndarray, only: tuple[str, ...] = tuple(BETTER)) -> dict[str, Row]:
     """The same of the stored images themselves, [m, h, w, c] and [n, h, w, c]: their diversity and their spectrum."""
     found: dict[str, Row] = {}
-    x, side = to_float(x), min(x.shape[1:3])
+    side = min(x.shape[1:3])
     if "ms_ssim" in only and side >= structure.WINDOW and len(x) >= 4:
-        found["ms_ssim"] = dataclasses.asdict(structure.ms_ssim_diversity(x, 2.0))
+        found["ms_ssim"] = dataclasses.asdict(structure.ms_ssim_diversity(levels(x), 255.0))
     if "spectrum" in only and side >= 4:
-        spectra = [spectrum.radial_spectrum(images) for images in (x, to_float(y))]
+        spectra = [spectrum.radial_spectrum(to_float(images)) for images in (x, y)]
         if all((s.power > 0).all() for s in spectra):
             found["spectrum"] = _plain(spectrum.spectrum_distance(*spectra), len(x), len(y))
     return found

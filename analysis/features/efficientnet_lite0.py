@@ -22,6 +22,7 @@ NAME, SIZE, WIDTH = "efficientnet_lite0", 224, 1280
 RESIZE = "bicubic-antialiased"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 EPSILON = 1e-3  # of the batch norms
+HIGHEST = jax.lax.Precision.HIGHEST  # a GPU would round float32 to TF32 otherwise
 # (kernel, stride of the first block, blocks) of each stage; widths and expansions are read off the weights
 STAGES = ((3, 1, 1), (3, 2, 2), (5, 2, 2), (3, 2, 3), (5, 1, 3), (5, 2, 4), (3, 1, 1))
 
@@ -88,9 +89,10 @@ def _conv(params: Params, name: str, x: jax.Array, stride: int = 1) -> jax.Array
     if kernel.shape[2] == 1:
         return _depthwise(x, kernel, stride) + bias
     if kernel.shape[0] == 1:
-        return x @ kernel[0, 0] + bias
+        return jnp.matmul(x, kernel[0, 0], precision=HIGHEST) + bias
     numbers = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=numbers) + bias
+    y = jax.lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=numbers, precision=HIGHEST)
+    return y + bias
 
 
 def _depthwise(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:

@@ -15,11 +15,13 @@ def kid(x: np.ndarray, y: np.ndarray) -> Estimate:
     """Distance of features x [m, d] and y [n, d]; 0 is expected of two samples of one distribution.
 
     Raises:
-      ValueError: fewer than three of either, or features of different length.
+      ValueError: fewer than three of either, or features of different length or not finite.
     """
     if min(len(x), len(y)) < 3 or x.shape[1:] != y.shape[1:]:
         raise ValueError(f"kid of {x.shape} and {y.shape}: at least three of each, of one length, are needed")
     left_out, value = _left_out(x, y)
+    if not np.isfinite(value):  # one such feature is enough for that
+        raise ValueError("kid of features that are not all finite")
     half = NORMAL_95 * sum(map(jackknife_variance, left_out)) ** 0.5
     return Estimate(value, value - half, value + half, (len(x), len(y)))
 

@@ -36,10 +36,11 @@ def ssim(x: np.ndarray, y: np.ndarray, data_range: float) -> np.ndarray:
     """Structural similarity of each of the pairs of images [b, h, w, c], at most 1 (Wang et al. 2004, eq. 13).
 
     Gaussian windows of 11 pixels, sigma 1.5, that lie within the image, k1 = 0.01, k2 = 0.03; mean over windows and
-    channels. `data_range` as in `psnr`.
+    channels. Intensities are from 0, which is no light, to `data_range`: of images in [-1, 1] the luminance term would
+    call gray and a little darker gray opposites.
 
     Raises:
-      ValueError: images smaller than the window.
+      ValueError: images smaller than the window, or negative intensities.
     """
     x, y = _pair(x, y)
     _scales(x)
@@ -52,10 +53,10 @@ def ms_ssim(x: np.ndarray, y: np.ndarray, data_range: float) -> tuple[np.ndarray
     The product over scales, each half as large, of the mean contrast-structure term to the power of its weight, with
     the luminance at the coarsest; negative means count as 0; of several channels, the mean of their products. As many
     of the five scales are used as the window fits into (3 at 64 pixels, 4 at 128, 5 from 176), the first weights
-    scaled to a sum of 1: numbers at different scales are not comparable. `data_range` as in `psnr`.
+    scaled to a sum of 1: numbers at different scales are not comparable. Intensities as in `ssim`.
 
     Raises:
-      ValueError: images smaller than the window.
+      ValueError: images smaller than the window, or negative intensities.
     """
     x, y = _pair(x, y)
     scales = _scales(x)
@@ -75,7 +76,7 @@ def ms_ssim_diversity(images: np.ndarray, data_range: float, pairs: int = 1000, 
     No image is in two pairs, so that the pairs are independent and their mean has Student's interval.
 
     Raises:
-      ValueError: fewer than four images, or images smaller than the window.
+      ValueError: fewer than four images, images smaller than the window, or negative intensities.
     """
     if len(images) < 4:
         raise ValueError(f"{len(images)} images make no two pairs")
@@ -106,6 +107,8 @@ def _scales(x: np.ndarray) -> int:
 
 def _similarity(x: np.ndarray, y: np.ndarray, data_range: float) -> tuple[np.ndarray, np.ndarray]:
     """Maps [b, h', w', c] of SSIM and of its contrast-structure factor."""
+    if min(x.min(), y.min()) < 0.0:
+        raise ValueError("structural similarity is of intensities from 0 on, and there are negative ones")
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     a, b = _blurred(x), _blurred(y)
     spread = _blurred(x * x) - a * a + _blurred(y * y) - b * b

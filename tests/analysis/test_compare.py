@@ -181,6 +181,16 @@ def test_the_same_images_are_known_on_any_machine(tmp_path):
         group(read_results([tmp_path])[0])
 
 
+def test_one_result_without_a_checksum_falls_back_on_the_fingerprint(tmp_path):
+    old, new = result("vae", data="1" * 12), result("gan", data="2" * 12)
+    old["real"].pop("sha256", None)
+    new["real"]["sha256"] = "a"
+    for content in (old, new):
+        write(tmp_path, f"{content['family']}_cxr", content)
+    with pytest.raises(UserError, match="the fingerprint of the data is"):
+        group(read_results([tmp_path])[0])
+
+
 def test_kid_of_another_n_than_the_rest_is_accepted(tmp_path):
     other = result("flow")
     other["metrics"][SPACE]["kid"]["generated"]["n"] = [900, 1000]

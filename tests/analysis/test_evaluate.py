@@ -77,6 +77,8 @@ def test_two_folders_of_images(tmp_path):
     kid = result["metrics"]["pixels"]["kid"]
     assert kid["generated"]["low"] > kid["floor"]["high"] and kid["floor"]["n"] == [12, 12]
     assert result["dataset"] == "real" and result["sampling"]["n"] == 24 and result["real"]["n"] == 24
+    fewer = score(tmp_path / "fewer", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--n", 12)["fake"]
+    assert fewer["metrics"]["pixels"]["kid"]["floor"]["n"] == [12, 12]  # and not the halves of twelve
 
 
 def test_a_folder_that_sample_wrote_is_read_without_its_grid(tmp_path):

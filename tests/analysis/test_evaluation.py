@@ -10,7 +10,7 @@ from scipy import spatial
 
 from analysis.evaluation import groups, likelihood, strip
 from analysis.evaluation.bands import bands
-from analysis.evaluation.scores import OF_SIZE, Reference
+from analysis.evaluation.scores import OF_SIZE, Reference, image_scores
 from analysis.evaluation.sets import ImageSet, floor_pair, gaussian_images, take, unlabelled
 from data import UserError
 from data.attributes import VALUES
@@ -94,6 +94,18 @@ def test_rows_hold_each_metric_with_its_floor_and_ceiling():
     assert one["generated"]["value"] == pytest.approx(1.0) and one["floor"]["value"] > 3
     images = reference.rows(some(60, 2), "images")
     assert set(images) == {"ms_ssim", "spectrum"} and images["ms_ssim"]["generated"]["scales"] == 1
+
+
+def test_diversity_takes_black_for_no_light():
+    """Two flat grays on either side of the middle are alike: (2ab + c) / (a^2 + b^2 + c)."""
+    flat = np.repeat(np.uint8([118, 138]), 30)[:, None, None, None] * np.ones((60, 16, 16, 1), np.uint8)
+    rng = np.random.default_rng(0)
+    flat = flat[rng.permutation(60)]
+    c = (0.01 * 255) ** 2
+    other = (2 * 118 * 138 + c) / (118**2 + 138**2 + c)
+    for images in (flat, flat.astype(np.uint16) * 257):
+        row = image_scores(images, images, ("ms_ssim",))["ms_ssim"]
+        assert other < row["value"] < 1.0 and row["low"] > 0.98
 
 
 def test_sizes_that_differ_are_met_by_a_value_at_the_floors():

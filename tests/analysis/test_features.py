@@ -3,6 +3,8 @@
 import io
 import pickle
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -55,3 +57,10 @@ def test_a_file_that_wants_to_run_something_is_refused(tmp_path, capsys):
     path.write_bytes(whole.getvalue())
     with pytest.raises(ValueError, match="weights.pth"):
         read_arrays(path)
+
+
+def test_no_product_is_left_to_a_device_to_round():
+    """A GPU takes products of float32 in TF32 unless told otherwise: features would depend on the device."""
+    params = efficientnet_lite0.load_params()
+    said = str(jax.make_jaxpr(efficientnet_lite0.features)(params, jnp.zeros((1, 64, 64, 3))))
+    assert said.count("precision=None") == 0 and said.count("HIGHEST") > 30

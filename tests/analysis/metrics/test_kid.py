@@ -85,6 +85,8 @@ def test_interval_covers_the_truth():
 def test_a_shift_is_seen():
     rng = np.random.default_rng(3)
     assert kid(rng.normal(size=(100, 8)), rng.normal(1, 1, size=(100, 8))).low > 0
+    with pytest.raises(ValueError, match="not all finite"):
+        kid(np.array([[0.0], [np.nan], [1.0]]), np.zeros((3, 1)))
     with pytest.raises(ValueError, match="at least three"):
         kid(np.zeros((2, 4)), np.zeros((5, 4)))
 

@@ -81,6 +81,8 @@ def test_opposites_count_as_zero():
 def test_bad_images_are_named():
     with pytest.raises(ValueError, match="smaller than the window"):
         ssim(*noisy(10), 1.0)
+    with pytest.raises(ValueError, match="negative"):
+        ssim(*(2 * x - 1 for x in noisy(12)), 2.0)
     with pytest.raises(ValueError, match="two of one shape"):
         ms_ssim(np.zeros((1, 64, 64, 1)), np.zeros((2, 64, 64, 1)), 1.0)
     with pytest.raises(ValueError, match="no two pairs"):
