@@ -5,6 +5,7 @@ across the splits. Writes DIR/description.json and DIR/contact_sheet.png. Near-d
 (status 1), unless --allow-leakage says that they are known.
 """
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from data.dataset import class_rows
 from data.draws import Turns
 from data.options import DataOptions
 from data.prepare import DRAWN
-from data.summary import COPIES, leakage, near_duplicates, summarise
+from data.summary import COPIES, Duplicates, leakage, near_duplicates, summarise
 from train.cli import parse_config
 from train.rundir import write_json
 
@@ -39,9 +40,9 @@ def main() -> int:
     print("\n".join(lines(dataset.info, facts, found, limit)))
     _write(folder, dataset, facts, found, values.sheet)
     print(f"written: {folder / 'contact_sheet.png'}, {folder / 'description.json'}")
-    leaks = leakage(found or [])
+    leaks = leakage(found) if found else None
     if leaks and not values["allow-leakage"].value:
-        first = leaks[0]
+        first = leaks.nearest[0]
         raise UserError(
             f"{len(leaks)} pairs of near-duplicates lie in two splits, such as {first.keys[0]} ({first.splits[0]}) and "
             f"{first.keys[1]} ({first.splits[1]}): remove one of each, or say --allow-leakage."
@@ -56,7 +57,7 @@ def _define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean("allow-leakage", False, "near-duplicates in two splits are no error", flag_values=values)
 
 
-def lines(info, facts: dict, found: list | None, limit: int) -> list[str]:
+def lines(info, facts: dict, found: Duplicates | None, limit: int) -> list[str]:
     """The description as text."""
     height, width, channels = info.image_shape
     kind = "one class an image" if info.exclusive else "any number of findings an image"
@@ -94,23 +95,28 @@ def _split_lines(split: str, of: dict, info) -> list[str]:
     return text
 
 
-def _duplicate_lines(found: list | None, limit: int) -> list[str]:
+def _duplicate_lines(found: Duplicates | None, limit: int) -> list[str]:
     if found is None:
         return ["near-duplicates: not looked for"]
-    counts = {}
-    for near in found:
-        counts[near.splits] = counts.get(near.splits, 0) + 1
-    where = [f"{n} within {a}" if a == b else f"{n} across {a} and {b}" for (a, b), n in counts.items()]
+    where = [f"{n:,} within {a}" if a == b else f"{n:,} across {a} and {b}" for (a, b), n in found.counts.items()]
     text = [f"near-duplicates (at most {limit} of 256 bits differ): {', '.join(where) or 'none'}"]
-    return text + [f"  {near.distance:2} bits  {near.keys[0]}  {near.keys[1]}" for near in found[:3]]
+    return text + [f"  {near.distance:2} bits  {near.keys[0]}  {near.keys[1]}" for near in found.nearest[:3]]
 
 
-def _write(folder: Path, dataset, facts: dict, found: list | None, count: int) -> None:
-    pairs = None if found is None else [{"splits": n.splits, "keys": n.keys, "distance": n.distance} for n in found]
-    description = {"info": json.loads(json.dumps(dataset.info.to_dict())), "splits": facts, "near_duplicates": pairs}
+def _write(folder: Path, dataset, facts: dict, found: Duplicates | None, count: int) -> None:
+    description = {
+        "info": json.loads(json.dumps(dataset.info.to_dict())),
+        "splits": facts,
+        "near_duplicates": None if found is None else _plain(found),
+    }
     write_json(folder / "description.json", description)
     synthetic = dataset.info.name in DRAWN
     save_png(folder / "contact_sheet.png", contact_sheet(dataset, count), {}, synthetic=synthetic)
+
+
+def _plain(found: Duplicates) -> dict:
+    counts = [{"splits": splits, "pairs": count} for splits, count in found.counts.items()]
+    return {"counts": counts, "nearest": [dataclasses.asdict(near) for near in found.nearest]}
 
 
 def contact_sheet(dataset, count: int) -> np.ndarray:

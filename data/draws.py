@@ -8,6 +8,8 @@ import hashlib
 
 import numpy as np
 
+TURNS = 1000  # in which several sources have had their shares
+
 
 def mix(*numbers: int) -> int:
     """A 64-bit number of which each bit depends on all the integers given (SHA-256)."""
@@ -79,7 +81,7 @@ class Turns:
         return index
 
 
-def turns(weights: np.ndarray, length: int = 1000) -> np.ndarray:
+def turns(weights: np.ndarray, length: int = TURNS) -> np.ndarray:
     """Whose turn it is, int [length], so that at any time each has had its share, to about one turn.
 
     Args:

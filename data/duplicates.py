@@ -42,20 +42,41 @@ def pairs(one: np.ndarray, other: np.ndarray, distance: int) -> Iterator[tuple[n
     signs = [np.where(bits, 1, -1).astype(np.float32) for bits in (one, other)]
     for i in range(0, len(one), _BLOCK):
         for j in range(0, len(other), _BLOCK):
-            differ = (one.shape[1] - signs[0][i : i + _BLOCK] @ signs[1][j : j + _BLOCK].T) / 2
-            rows, columns = np.nonzero(differ <= distance)
-            yield rows + i, columns + j, differ[rows, columns].astype(int)
+            yield _near(signs[0], signs[1], i, j, distance)
+
+
+def pairs_within(bits: np.ndarray, distance: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The same of one set of hashes, bool [n, 256]: each pair once, the smaller row first, and none with itself."""
+    signs = np.where(bits, 1, -1).astype(np.float32)
+    for i in range(0, len(bits), _BLOCK):
+        for j in range(i, len(bits), _BLOCK):
+            rows, columns, differ = _near(signs, signs, i, j, distance)
+            once = rows < columns
+            yield rows[once], columns[once], differ[once]
+
+
+def _near(one: np.ndarray, other: np.ndarray, i: int, j: int, distance: int):
+    """Of the block that begins at (i, j); one, other: 1 and -1, float [n, 256], [m, 256]."""
+    differ = (one.shape[1] - one[i : i + _BLOCK] @ other[j : j + _BLOCK].T) / 2
+    rows, columns = np.nonzero(differ <= distance)
+    return rows + i, columns + j, differ[rows, columns].astype(int)
 
 
 def groups(bits: np.ndarray, distance: int) -> np.ndarray:
-    """The number of each image's group, int [n]: images are together if a chain of near-duplicates joins them."""
+    """The number of each image's group, int [n]: images are together if a chain of near-duplicates joins them.
+
+    Pairs are forgotten as soon as they have joined their groups, since a set of copies has very many.
+    """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    found = [np.stack([a, b]) for a, b, _ in pairs(bits, bits, distance)]
-    rows, columns = np.concatenate(found, axis=1) if found else np.zeros((2, 0), int)
-    graph = coo_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(len(bits), len(bits)))
-    return connected_components(graph, directed=False)[1]
+    n = len(bits)
+    number = np.arange(n)
+    for rows, columns, _ in pairs_within(bits, distance):
+        if len(rows):
+            graph = coo_matrix((np.ones(len(rows), bool), (number[rows], number[columns])), shape=(n, n))
+            number = connected_components(graph, directed=False)[1][number]
+    return number
 
 
 def leaders(keys: list[str], images: Iterable[np.ndarray], distance: int) -> dict[str, str]:

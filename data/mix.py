@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import re
+import typing
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,14 +18,17 @@ import numpy as np
 
 from data import attributes, cache, ranges, splits
 from data.dataset import Dataset
+from data.draws import TURNS
 from data.errors import UserError
 from data.info import Info
 from data.npy import NpyWriter
 from data.options import DataOptions
 
-_ENTRY = re.compile(r"(?P<name>[^\[@=]+)(\[(?P<options>[^\]]*)\])?(@(?P<dir>.*))?=(?P<share>[0-9.]+)")
+_ENTRY = re.compile(r"(?P<name>[^\[@=]+)(\[(?P<options>[^\]]*)\])?(@(?P<dir>.*))?=(?P<share>[0-9]+\.?[0-9]*|\.[0-9]+)")
 _FORM = '"NAME@DIR=SHARE" or "NAME[option=value,...]@DIR=SHARE"'
 _OWN = ("classes", "attributes", "view", "masks", "window")  # options that each member gives itself
+_SHARED = ("image_size", "channels", "bits", "flip", "stain")  # options that are the mix's, alike for all
+_KINDS = typing.get_type_hints(DataOptions)
 _FORMAT = 2  # of the arrays: another where the same members would become other numbers
 _CHUNK = 1024  # images copied at once
 
@@ -47,29 +51,45 @@ def members(options: DataOptions) -> tuple[list[DataOptions], list[float]]:
         if not match or match["name"] == "mix" or not float(match["share"]) > 0:
             raise UserError(f"data.mix has the entry {entry!r}: write {_FORM}, with a share above 0.")
     shares = np.array([float(match["share"]) for match in found])
+    shares /= shares.sum()
+    if shares.min() < 1 / TURNS:
+        raise UserError(
+            f"data.mix gives {options.mix[shares.argmin()]!r} a share of {shares.min():.2g} of training: one in "
+            f"{TURNS:,} is the least; raise it, or leave that member out."
+        )
     shared = dataclasses.replace(options, name="", dir="", mix=())
-    return [_member(shared, match) for match in found], (shares / shares.sum()).tolist()
+    return [_member(shared, match) for match in found], shares.tolist()
 
 
 def _member(shared: DataOptions, match: re.Match) -> DataOptions:
     changes = {"name": match["name"], "dir": match["dir"] or ""}
     for pair in filter(None, (match["options"] or "").split(",")):
         key, _, text = pair.partition("=")
-        if key not in {field.name for field in dataclasses.fields(shared)} - {"name", "dir", "mix", "cache", "balance"}:
+        if key in _SHARED:
+            raise UserError(f"data.mix: {match['name']} is given {key!r}, which is one for all: set data.{key}.")
+        if key not in _KINDS or key in ("name", "dir", "mix", "cache", "balance"):
             raise UserError(f"data.mix: {match['name']} is given {key!r}, which is no option of a member.")
-        changes[key] = _value(getattr(shared, key), text)
-    return dataclasses.replace(shared, **changes)
+        changes[key] = _value(key, text)
+    member = dataclasses.replace(shared, **changes)
+    member.check()
+    return member
 
 
-def _value(like, text: str):
-    """`text` as the type of `like`; the items of a tuple stand between bars."""
+def _value(key: str, text: str):
+    """`text` as what the option takes; the items of a tuple stand between bars."""
+    kind = _KINDS[key]
     try:
-        if isinstance(like, tuple):
-            items = text.split("|")
-            return tuple(map(float, items)) if all(re.fullmatch(r"-?[\d.]+", item) for item in items) else tuple(items)
-        return text == "True" if isinstance(like, bool) else type(like)(text)
-    except ValueError as error:
-        raise UserError(f"data.mix: {text!r} is no value of the kind of {like!r}.") from error
+        if typing.get_origin(kind) is tuple:
+            return tuple(map(typing.get_args(kind)[0], text.split("|")))
+        return {"true": True, "false": False}[text.casefold()] if kind is bool else kind(text)
+    except (ValueError, KeyError) as error:
+        raise UserError(f"data.mix: {key}={text!r} is not understood; {key} is {_words(kind)}.") from error
+
+
+def _words(kind) -> str:
+    if typing.get_origin(kind) is tuple:
+        return f"a row, with | between them, each {_words(typing.get_args(kind)[0])}"
+    return {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}[kind]
 
 
 def write(folders: list[Path], options: DataOptions, shares: list[float], key: str, folder: Path) -> None:

@@ -1,6 +1,8 @@
 """What a prepared dataset holds, in numbers: sizes, classes, intensities, and images that are nearly the same."""
 
 import dataclasses
+import itertools
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -8,6 +10,7 @@ from data import duplicates, ranges, splits
 from data.dataset import Dataset
 
 COPIES = 8  # bits of 256: copies of one image; two patients' images differ in more
+LISTED = 1000  # pairs of near-duplicates that are named, of each two splits
 _CHUNK = 1024  # images looked at together
 _QUANTILES = (0.01, 0.5, 0.99)
 
@@ -19,6 +22,22 @@ class Near:
     splits: tuple[str, str]
     keys: tuple[str, str]
     distance: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Duplicates:
+    """Pairs of images that are nearly the same.
+
+    Attributes:
+        counts: how many, by the two splits they lie in.
+        nearest: the nearest first, at most LISTED of each two splits: a folder of copies has more than memory holds.
+    """
+
+    counts: dict[tuple[str, str], int]
+    nearest: list[Near]
+
+    def __len__(self) -> int:
+        return sum(self.counts.values())
 
 
 def summarise(dataset: Dataset) -> dict:
@@ -80,22 +99,37 @@ def _parts(array: np.ndarray):
     return (np.asarray(array[at : at + _CHUNK]) for at in range(0, len(array), _CHUNK))
 
 
-def near_duplicates(dataset: Dataset, distance: int) -> list[Near]:
-    """Every pair of images, in one split or in two, whose hashes differ in at most `distance` bits; nearest first."""
+def near_duplicates(dataset: Dataset, distance: int) -> Duplicates:
+    """Pairs of images, in one split or in two, whose hashes differ in at most `distance` bits."""
     names = [split for split in splits.NAMES if dataset.info.sizes.get(split)]
     arrays = {split: dataset.arrays(split) for split in names}
     bits = {split: np.stack([duplicates.perceptual_hash(image) for image in arrays[split]["image"]]) for split in names}
-    found = []
-    for i, one in enumerate(names):
-        for other in names[i:]:
-            for rows, columns, differ in duplicates.pairs(bits[one], bits[other], distance):
-                new = (rows < columns) | (one != other)  # within a split, each pair once and no image with itself
-                for a, b, d in zip(rows[new], columns[new], differ[new], strict=True):
-                    keys = arrays[one]["key"][a].decode(), arrays[other]["key"][b].decode()
-                    found.append(Near((one, other), keys, int(d)))
-    return sorted(found, key=lambda near: (near.distance, near.splits, near.keys))
+    counts, nearest = {}, []
+    for one, other in itertools.combinations_with_replacement(names, 2):
+        blocks = (
+            duplicates.pairs_within(bits[one], distance)
+            if one == other
+            else duplicates.pairs(bits[one], bits[other], distance)
+        )
+        counts[one, other], kept = _nearest(blocks)
+        for a, b, bits_apart in kept.T.tolist():
+            keys = arrays[one]["key"][a].decode(), arrays[other]["key"][b].decode()
+            nearest.append(Near((one, other), keys, bits_apart))
+    counts = {splits: count for splits, count in counts.items() if count}
+    return Duplicates(counts, sorted(nearest, key=lambda near: (near.distance, near.splits, near.keys)))
 
 
-def leakage(found: list[Near]) -> list[Near]:
+def _nearest(blocks: Iterable[tuple[np.ndarray, ...]]) -> tuple[int, np.ndarray]:
+    """(the number of pairs, the nearest LISTED of them as rows, columns and bits, int [3, p])."""
+    count, kept = 0, np.zeros((3, 0), int)
+    for block in blocks:
+        count += len(block[0])
+        kept = np.hstack([kept, block])
+        kept = kept[:, np.argsort(kept[2], kind="stable")[:LISTED]]
+    return count, kept
+
+
+def leakage(found: Duplicates) -> Duplicates:
     """Those that lie in two splits."""
-    return [near for near in found if near.splits[0] != near.splits[1]]
+    counts = {splits: count for splits, count in found.counts.items() if splits[0] != splits[1]}
+    return Duplicates(counts, [near for near in found.nearest if near.splits in counts])

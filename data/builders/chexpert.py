@@ -2,6 +2,10 @@
 
 Official layout, of CheXpert-v1.0-small or of the full CheXpert-v1.0: train.csv and valid.csv, whose
 column Path begins with the name of the dataset's folder. data.dir is that folder or the one it lies in.
+The full dataset is also read as its four archives unpack, one beside the other in data.dir:
+
+    CheXpert-v1.0 batch 1 (validate & csv)/{train.csv,valid.csv,valid/patient64541/...}
+    CheXpert-v1.0 batch 2 (train 1)/patient00001/study1/view1_frontal.jpg
 """
 
 import re
@@ -56,7 +60,7 @@ class Chexpert(base.Records, skip_registration=True):
 
     def _add(self, path: Path, rows: list[dict], official: str, with_test: bool) -> int:
         """Appends the examples of one table; returns the number of rows skipped."""
-        skipped, find = 0, _Finder(path)
+        skipped, find = 0, _Finder(path, Path(self.options.dir).expanduser())
         for line, row in enumerate(rows, start=2):
             image, key = find(row["Path"])
             label = np.float32([_value(row[name], name, path, line) for name in OBSERVATIONS])
@@ -87,10 +91,12 @@ def _tables(folder: Path) -> dict[str, Path]:
 
 
 class _Finder:
-    """Where a row's image lies: Path is relative to the table's folder or to the one above it."""
+    """Where a row's image lies: Path is relative to the table's folder or to data.dir above it; or in a batch."""
 
-    def __init__(self, path: Path):
-        self._table = path
+    def __init__(self, path: Path, folder: Path):
+        self._table, self._folder = path, folder
+        batches = () if path.parent == folder else folder.glob("CheXpert-v1.0 batch *")
+        self._batches = {patient.name: batch for batch in batches for patient in batch.glob("patient*")}
 
     def __call__(self, name: str) -> tuple[Path, str]:
         """The image's path, and its key: Path without the name of the dataset's folder."""
@@ -98,7 +104,12 @@ class _Finder:
         table.within(home, name, self._table)
         parts = PurePosixPath(name).parts
         key = "/".join(parts[1:] if parts[0].startswith("CheXpert") else parts)
-        candidates = (home / name, home / key, home.parent / name)
+        candidates = [home / name, home / key]
+        if home != self._folder:  # never above data.dir
+            candidates.append(self._folder / name)
+        _, _, rest = key.partition("train/")
+        if batch := self._batches.get(rest.partition("/")[0]):
+            candidates.append(batch / rest)
         return next((path for path in candidates if path.is_file()), candidates[0]), key
 
 

@@ -13,6 +13,7 @@ from data import splits
 from data.builders import base, npz
 from data.builders.medmnist_names import class_names
 from data.errors import UserError
+from data.images import MAX_PIXELS
 
 _KEYS = tuple(f"{split}_{part}" for split in splits.NAMES for part in ("images", "labels"))
 _ROWS = 256  # images read at once
@@ -96,6 +97,11 @@ def _check(path: Path, headers: dict) -> tuple[tuple[int, ...], np.dtype]:
         ):
             raise UserError(
                 f"{path}: {split}_images has shape {images}; [n, h, w] or [n, h, w, 3] is needed."
+            )
+        if images[1] * images[2] > MAX_PIXELS:
+            raise UserError(
+                f"{path}: {split}_images holds images of {images[2]}x{images[1]}, more than {MAX_PIXELS:,} pixels: "
+                "make them smaller."
             )
         if kind not in (np.uint8, np.uint16) or kind != dtype:
             raise UserError(

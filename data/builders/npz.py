@@ -10,6 +10,8 @@ import numpy as np
 
 from data.errors import UserError
 
+SLICE_BYTES = 1 << 26  # read at once, unless one row is more: zeros unpack to a thousand times what they take
+
 
 def headers(path: Path, keys: tuple[str, ...]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Shape and dtype of each array, read from its header alone.
@@ -56,10 +58,11 @@ def load(path: Path, key: str) -> np.ndarray:
 
 
 def stream(path: Path, key: str, rows: int) -> Iterator[np.ndarray]:
-    """Consecutive slices of an array along its first axis, at most `rows` long; UserError when damaged."""
+    """Slices of an array along its first axis, at most `rows` long and SLICE_BYTES large; UserError when damaged."""
     with _opened(path) as archive, archive.open(f"{key}.npy") as member:
         shape, _, dtype = _read_header(member)
         row_bytes = int(np.prod(shape[1:])) * dtype.itemsize
+        rows = max(1, min(rows, SLICE_BYTES // max(1, row_bytes)))
         for at in range(0, max(1, shape[0]), rows):  # an empty array gives one empty slice
             count = min(rows, shape[0] - at)
             raw = member.read(count * row_bytes)  # the last read also checks the member's CRC

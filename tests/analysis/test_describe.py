@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from analysis.describe import main
+from data import summary
 from data.ranges import to_float
 from data.summary import near_duplicates, summarise
 from tests.data.layouts import chexpert, nih, nih_rows, opened
@@ -76,16 +77,25 @@ def test_leakage_is_an_error_that_can_be_allowed(tmp_path, described):
         write(source / "test" / "c" / f"copy{i}.png", picture)
     status, said, written = described("folder", source)
     assert status == 1 and "2 pairs of near-duplicates lie in two splits, such as train/c/3.png (train)" in said
-    assert "Traceback" not in said and "1 within test" in said and len(written["near_duplicates"]) == 3
+    assert "Traceback" not in said and "1 within test" in said and len(written["near_duplicates"]["nearest"]) == 3
     assert described("folder", source, "--allow-leakage")[0] == 0
     status, said, written = described("folder", source, "--noduplicates")
     assert status == 0 and "not looked for" in said and written["near_duplicates"] is None
+
+
+def test_many_copies_are_counted_and_few_are_named(tmp_path, monkeypatch):
+    pictures(tmp_path / "mine", ".", range(12))
+    for i in range(6):
+        write(tmp_path / "mine" / "c" / f"copy{i}.png", scene(5))
+    monkeypatch.setattr(summary, "LISTED", 4)
+    found = near_duplicates(opened(tmp_path, "folder", tmp_path / "mine", split=(1.0, 0.0, 0.0), image_size=64), 32)
+    assert len(found) == 21 and found.counts == {("train", "train"): 21} and len(found.nearest) == 4
 
 
 def test_no_image_is_its_own_duplicate(tmp_path):
     pictures(tmp_path / "mine", ".", range(12))
     write(tmp_path / "mine" / "c" / "again.png", scene(5))
     found = near_duplicates(opened(tmp_path, "folder", tmp_path / "mine", split=(1.0, 0.0, 0.0), image_size=64), 32)
-    assert [(near.splits, set(near.keys), near.distance) for near in found] == [
+    assert [(near.splits, set(near.keys), near.distance) for near in found.nearest] == [
         (("train", "train"), {"c/5.png", "c/again.png"}, 0)
     ]

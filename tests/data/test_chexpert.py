@@ -32,6 +32,33 @@ def test_a_renamed_folder(tmp_path):
     assert sum(opened(tmp_path, "chexpert", tmp_path / "mine").info.sizes.values()) == 50
 
 
+def test_the_full_release_as_its_archives_unpack(tmp_path):
+    """Batch 1 has the tables and valid/, batches 2 to 4 have the patients of train/ without that folder."""
+    home = chexpert(tmp_path / "made", "CheXpert-v1.0") / "CheXpert-v1.0"
+    root, first = tmp_path / "source", tmp_path / "source" / "CheXpert-v1.0 batch 1 (validate & csv)"
+    for batch in (2, 3, 4):
+        (root / f"CheXpert-v1.0 batch {batch} (train {batch - 1})").mkdir(parents=True)
+    first.mkdir()
+    for i, patient in enumerate(sorted((home / "train").iterdir())):
+        patient.rename(root / f"CheXpert-v1.0 batch {i % 3 + 2} (train {i % 3 + 1})" / patient.name)
+    for name in ("valid", "train.csv", "valid.csv"):
+        (home / name).rename(first / name)
+    dataset = opened(tmp_path, "chexpert", root)
+    assert sum(dataset.info.sizes.values()) == 50 and dataset.info.sizes["test"] == 10
+    assert abs(everything(dataset)[b"train/patient00001/study1/view1_frontal.jpg"].mean() - picture(2).mean()) < 10
+
+
+def test_no_image_beside_data_dir_is_read(tmp_path):
+    """A row may name another folder of the same parent, which nobody asked to be read."""
+    root = chexpert(tmp_path / "source")
+    secret = "private/patient00050/study1/view1_frontal.jpg"
+    write(root / secret, picture(0))
+    rows = [chexpert_row(f"{SMALL}/train/patient00001/study1/view1_frontal.jpg"), chexpert_row(secret)]
+    save_table(root / SMALL / "train.csv", rows)
+    with pytest.raises(UserError, match="private.*is not in"):
+        opened(tmp_path, "chexpert", root / SMALL)
+
+
 def test_official_validation_is_the_test_split(tmp_path):
     root = chexpert(tmp_path / "source")
     dataset = opened(tmp_path, "chexpert", root)

@@ -1,5 +1,7 @@
 """Near-duplicates are found, and stay in one split."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -46,6 +48,26 @@ def test_pairs_are_those_of_a_direct_count(monkeypatch):
     monkeypatch.setattr(duplicates, "_BLOCK", 7)
     found = [pair for block in duplicates.pairs(one, other, 40) for pair in zip(*map(list, block), strict=True)]
     assert 3 < len(expected) == len(found) and {tuple(map(int, pair)) for pair in found} == expected
+
+
+def test_pairs_within_a_set_are_named_once(monkeypatch):
+    bits = np.random.default_rng(0).random((23, 256)) < 0.5
+    bits[[4, 11, 20]] = bits[2]
+    monkeypatch.setattr(duplicates, "_BLOCK", 7)
+    found = [pair for block in duplicates.pairs_within(bits, 40) for pair in zip(*map(list, block), strict=True)]
+    same = (2, 4, 11, 20)
+    assert sorted(found) == [(a, b, 0) for a in same for b in same if a < b]
+
+
+def test_memory_does_not_grow_with_the_number_of_pairs(monkeypatch):
+    """Of 3,000 copies of one image there are nine million pairs, 144 MB of indices."""
+    monkeypatch.setattr(duplicates, "_BLOCK", 256)
+    bits = np.zeros((3000, 256), bool)
+    tracemalloc.start()
+    number = duplicates.groups(bits, 40)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (number == number[0]).all() and peak < 20e6, peak
 
 
 def test_a_chain_is_one_group():

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from data import UserError
+from data.builders import medmnist as medmnist_builder
+from data.builders import npz
 from tests.data.layouts import everything, medmnist, opened, picture
 
 
@@ -111,6 +113,18 @@ def test_damaged_pixels_are_noticed(tmp_path):
     path.write_bytes(content)
     with pytest.raises(UserError, match="not an intact .npz"):
         opened(tmp_path, "medmnist", path)
+
+
+def test_few_bytes_that_unpack_to_gigabytes(tmp_path, monkeypatch):
+    """Zeros take a thousandth of their size. Images that are too large are refused; of others few are held at once."""
+    path = medmnist(tmp_path / "set.npz", size=64)
+    monkeypatch.setattr(medmnist_builder, "MAX_PIXELS", 4000)
+    with pytest.raises(UserError, match=r"set\.npz: train_images holds images of 64x64, more than 4,000 pixels"):
+        opened(tmp_path, "medmnist", path)
+    monkeypatch.setattr(npz, "SLICE_BYTES", 3 * 64 * 64 + 1)
+    assert [len(part) for part in npz.stream(path, "train_images", 256)] == [3] * 6 + [2]
+    monkeypatch.setattr(npz, "SLICE_BYTES", 10)
+    assert {len(part) for part in npz.stream(path, "train_images", 256)} == {1}  # a row at least
 
 
 def test_a_header_that_promises_a_terabyte_is_not_believed(tmp_path):

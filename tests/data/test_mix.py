@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data import UserError, draws
+from data import DataOptions, UserError, draws, mix
 from data.phantom import cxr
 from tests.data.layouts import chexpert, folder, nih, nih_rows, opened
 
@@ -102,6 +102,13 @@ def test_a_finding_is_one_class_however_sources_write_it(tmp_path, sources):
     np.testing.assert_array_equal(rows["label"][-len(mine) :, column], mine)
 
 
+def test_what_a_member_is_given_has_the_kind_that_the_option_takes():
+    options = DataOptions(name="mix", mix=("medmnist[classes=0|1]@s.npz=1", "nih[official_split=true,split=1|0|0]@x=3"))
+    (one, other), shares = mix.members(options)
+    assert one.classes == ("0", "1") and shares == [0.25, 0.75]
+    assert other.official_split is True and other.split == (1.0, 0.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("members", "options", "says"),
     [
@@ -110,7 +117,14 @@ def test_a_finding_is_one_class_however_sources_write_it(tmp_path, sources):
         (("nih@x=0",), {}, "with a share above 0"),
         (("mix=1",), {}, "data.mix has the entry 'mix=1'"),
         (("phantom_cxr[colour=red]=1",), {}, "is given 'colour', which is no option of a member"),
-        (("phantom_cxr[seed=red]=1",), {}, "'red' is no value of the kind of 0"),
+        (("phantom_cxr[seed=red]=1",), {}, "seed='red' is not understood; seed is a whole number"),
+        (("phantom_cxr[split=a|b]=1",), {}, "split='a|b' is not understood; split is a row, with | between"),
+        (("nih[official_split=yes]@x=1",), {}, "official_split='yes' is not understood; official_split is True"),
+        (("phantom_cxr[image_size=32]=1", "phantom_cxr=1"), {}, "is given 'image_size', which is one for all: set"),
+        (("phantom_cxr[stain=0.1]=1",), {}, "is given 'stain', which is one for all: set data.stain"),
+        (("phantom_cxr[seed=-1]=1",), {}, "data.seed=-1 must be at least 0"),
+        (("phantom_cxr=1.2.3",), {}, "data.mix has the entry 'phantom_cxr=1.2.3'"),
+        (("phantom_cxr=0.0005", "phantom_us=1"), {}, "gives 'phantom_cxr=0.0005' a share of 0.0005 of training"),
         (("phantom_cxr=1",), {"view": "PA"}, "data.view belongs to the members"),
         (("phantom_cxr=1",), {"balance": True}, "data.balance and data.mix"),
         (("nhi=1",), {}, "data.name='nhi' is not known"),
