@@ -98,6 +98,11 @@ def pcam(config: Config) -> None:
     config.data.name, config.data.channels = "pcam", 3
 
 
+def camelyon17(config: Config) -> None:
+    """CAMELYON17 patches in WILDS's layout, in colour; give --config.data.dir. Its split holds out hospitals."""
+    config.data.name, config.data.channels = "camelyon17", 3
+
+
 def tissue(config: Config) -> None:
     """Tissue patches in folders, as of CAMELYON, in colour; give --config.data.dir."""
     config.data.name, config.data.channels = "folder", 3
@@ -135,6 +140,7 @@ PRESETS = {
     "ixi": ixi,
     "dicom": dicom,
     "pcam": pcam,
+    "camelyon17": camelyon17,
     "tissue": tissue,
     "cifar10": cifar10,
     "imagenet64": imagenet64,

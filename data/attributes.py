@@ -5,6 +5,7 @@
     sex       0 = female, 1 = male
     age       years / 100
     site      0, 0.5, 1 = Guy's, Hammersmith Hospital, Institute of Psychiatry (IXI): a label is in [0, 1]
+    center    0, 0.25, ..., 1 = the five hospitals of CAMELYON17, 0 to 4
 
 -1 is the null: the source does not say. A batch's `attributes` hold all that the source records;
 those named in DataOptions.attributes are appended to the label too.
@@ -22,6 +23,7 @@ VALUES = {  # but for age
     "lateral": {"frontal": 0.0, "lateral": 1.0},
     "sex": {"female": 0.0, "male": 1.0},
     "site": {"Guys": 0.0, "HH": 0.5, "IOP": 1.0},
+    "center": {str(i): i / 4 for i in range(5)},
 }
 _CODES = {name: {word.lower(): code for word, code in values.items()} for name, values in VALUES.items()}
 _CODES["sex"] |= {"f": 0.0, "m": 1.0}

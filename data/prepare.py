@@ -29,6 +29,7 @@ READ = {
     "ixi": "ixi.Ixi",
     "dicom": "dicom.Dicom",
     "pcam": "pcam.Pcam",
+    "camelyon17": "camelyon17.Camelyon17",
     "tfds": "tfds_images.TfdsImages",
 }  # datasets that are read: module of data/builders and class
 MIX = "mix"  # several of them, see data/mix.py

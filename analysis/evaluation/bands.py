@@ -10,7 +10,7 @@ from data.attributes import OLDEST, VALUES
 
 AGES = (40, 60)  # years at which an age band ends and the next begins
 MARGIN = 1e-4
-STEP = 0.5  # between the codes of an attribute, at least
+STEP = 0.25  # between the codes of an attribute, at least
 
 
 def bands(attribute: str) -> list[tuple[str, Callable[[np.ndarray], np.ndarray]]]:

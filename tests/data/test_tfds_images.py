@@ -118,6 +118,24 @@ def test_colour_becomes_luminance_and_gray_is_repeated(tmp_path, root):
         np.testing.assert_array_equal(pixels, np.repeat(picture(number(key), 16, 16)[..., None], 3, -1))
 
 
+def test_patch_camelyon_as_tfds_describes_it(tmp_path):
+    """Its features and splits, of a builder of its name: id, image and two classes; train, test and validation."""
+
+    class PatchCamelyon(Tiny, skip_registration=True):
+        name = "patch_camelyon"
+
+    label = FEATURES.ClassLabel(num_classes=2)
+    features = {"id": FEATURES.Text(), "image": FEATURES.Image(shape=(16, 16, 3)), "label": label}
+    sizes = {"train": 24, "test": 8, "validation": 6}
+    example_of = lambda self, i: example(i, self.features) | {"label": i % 2}  # noqa: E731
+    root = written(tmp_path / "tfds", features, PatchCamelyon, sizes=sizes, example=example_of)
+    dataset = opened(tmp_path, "tfds:patch_camelyon", root, channels=3)
+    assert dataset.info.sizes == {"train": 24, "val": 6, "test": 8} and dataset.info.classes == ("0", "1")
+    labels = everything(dataset, "label")
+    np.testing.assert_array_equal(labels[b"train/5"], [0, 1])
+    np.testing.assert_array_equal(everything(dataset)[b"test/3"], picture(24 + 3, 16, 16, colour=True))
+
+
 def test_sixteen_bits(tmp_path):
     written(tmp_path / "deep", {"image": FEATURES.Image(shape=(16, 16, 1), dtype=np.uint16, encoding_format="png")})
     for key, pixels in everything(opened(tmp_path, "tfds:tiny", tmp_path / "deep", bits=16)).items():
