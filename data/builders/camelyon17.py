@@ -65,7 +65,8 @@ class Camelyon17(base.Records, skip_registration=True):
                 f"{table_path}, line {line}: tumor is {tumour!r} and center {center!r}; 0 or 1 and 0 to 4 are needed: "
                 "download it again."
             )
-        slide = f"patient_{patient.zfill(3)}_node_{node}"
+        patient = patient.zfill(3)  # spreadsheets drop the zeros
+        slide = f"patient_{patient}_node_{node}"
         key = f"{slide}/patch_{slide}_x_{x}_y_{y}.png"
         image = table.within(folder / "patches", key, table_path)
         if not image.is_file():
