@@ -1,13 +1,16 @@
-"""How far the chest radiograph phantom is from real radiographs: pictures, statistics, a classifier's AUROC.
+"""How far a phantom is from real images of its kind: pictures, statistics, a classifier's AUROC.
 
-    python -m analysis.phantom_check --real DIR --out DIR [--n 800] [--size 64] [--seed 0]
+    python -m analysis.phantom_check --real DIR --out DIR [--phantom cxr] [--lacking LABEL] [--coloured] [--n 800]
+        [--size 64] [--seed 0]
 
-DIR holds PNG radiographs (such as ChestX-ray14). Writes side_by_side_64.png and _128.png (rows of real
-and phantom images in turn), statistics.png and phantom_check.json. An AUROC of 0.5 means that the classifier
-cannot tell phantom from real, 1.0 that it always can. Half of the images train it, the other half measure it.
+DIR holds PNG or JPEG images (such as ChestX-ray14's). Writes side_by_side_64.png and _128.png (rows of real and phantom
+images in turn), statistics.png and phantom_check.json. An AUROC of 0.5 means that the classifier cannot tell phantom
+from real, 1.0 that it always can. Half of the images train it, the other half measure it. All but the colours is
+measured on the luminance.
 """
 
 import argparse
+import importlib
 import json
 from pathlib import Path
 
@@ -19,26 +22,60 @@ import optax
 from PIL import Image
 
 from analysis.auroc import auroc
-from data.phantom import cxr
+from data import UserError
+from data.images import EXTENSIONS
+from train.cli import guarded
 
+PHANTOMS = ("cxr", "mri", "us", "tissue")  # modules of data/phantom; `natural` has analysis.natural_check
+LUMINANCE = np.float32([0.299, 0.587, 0.114])  # ITU-R BT.601
+COLOURED = 0.05  # mean difference of an image's strongest and weakest channel, in [0, 1]: gray ones have 0
+QUANTILES = (0.25, 0.5, 0.75, 0.9)
 EPOCHS = 30
 CELL = 8  # pixels of a gradient histogram's cell, at 64 pixels
 RIDGE = 3.0
 
 
-def load_real(folder, size, limit):
-    """Gray images [n, size, size] in [0, 1], Lanczos-resized, 8 bit; a fixed shuffle of the folder's PNGs."""
-    files = sorted(Path(folder).glob("*.png"))
-    if not files:
-        raise SystemExit(f"no PNG images in {folder}")
-    order = np.random.default_rng(0).permutation(len(files))[:limit]
-    images = [Image.open(files[i]).convert("L").resize((size, size), Image.Resampling.LANCZOS) for i in order]
-    return np.stack([np.asarray(im, np.float32) for im in images]) / 255
+def load_real(folder, size, limit, coloured=False):
+    """Images [n, size, size, 3] in [0, 1], Lanczos-resized, 8 bit; a fixed shuffle of those in the folder.
+
+    Args:
+      coloured: those that are in colour only, of a folder that holds both.
+
+    Raises:
+      UserError: fewer than 20 such images (or than `limit`).
+    """
+    paths = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in EXTENSIONS)
+    images = []
+    for i in np.random.default_rng(0).permutation(len(paths)):
+        image = Image.open(paths[i]).convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
+        pixels = np.asarray(image, np.float32) / 255
+        if not coloured or np.ptp(pixels, axis=-1).mean() > COLOURED:
+            images.append(pixels)
+        if len(images) == limit:
+            break
+    if len(images) < min(limit, 20):
+        kind = "coloured images" if coloured else "images"
+        raise UserError(f"--real {folder} holds {len(images)} {kind} ({', '.join(EXTENSIONS)}); 20 are needed")
+    return np.stack(images)
 
 
-def load_phantom(seed, n, size):
-    """The same from the phantom, quantised to 8 bit like the real ones."""
-    return np.round(cxr.generate(seed, np.arange(n), size)["image"][..., 0] * 255) / 255
+def load_phantom(name, seed, n, size, lacking=""):
+    """The same of a phantom, quantised to 8 bit like the real ones: the first n, or the first n without a label.
+
+    Raises:
+      UserError: a label that this phantom does not have.
+    """
+    module = importlib.import_module(f"data.phantom.{name}")
+    if lacking and lacking not in module.CLASSES:
+        raise UserError(f"--lacking {lacking}: the phantom {name} has {', '.join(module.CLASSES)}")
+    images, first = [], 0
+    while sum(map(len, images)) < n:
+        drawn = module.generate(seed, np.arange(first, first + n), size)
+        chosen = drawn["label"][:, module.CLASSES.index(lacking)] == 0 if lacking else slice(None)
+        images.append(np.round(drawn["image"][chosen] * 255) / 255)
+        first += n
+    images = np.concatenate(images)[:n].astype(np.float32)
+    return np.broadcast_to(images, (*images.shape[:3], 3))
 
 
 def radial_spectrum(images):
@@ -107,6 +144,7 @@ class Critic(nn.Module):
 def network_scores(train, target, test, seed, batch=32):
     """Trains Critic with left-to-right order kept (laterality is part of the question); test logits."""
     critic, key = Critic(), jax.random.key(seed)
+    batch = min(batch, len(train))
     params = critic.init(key, train[:1, :, :, None])
     steps = EPOCHS * (len(train) // batch)
     tx = optax.adamw(optax.cosine_decay_schedule(2e-3, steps), weight_decay=1e-2)
@@ -143,9 +181,9 @@ def separability(real, phantom, seed=0):
 
 
 def side_by_side(real, phantom, path, columns=10, pairs=3, zoom=2):
-    """Alternating rows of real (first) and phantom images."""
-    size = real.shape[-1] * zoom
-    sheet = Image.new("L", (columns * (size + 4), 2 * pairs * (size + 4)))
+    """Alternating rows of real (first) and phantom images, [n, s, s, 3]."""
+    size = real.shape[1] * zoom
+    sheet = Image.new("RGB", (columns * (size + 4), 2 * pairs * (size + 4)))
     for row in range(2 * pairs):
         source = (real, phantom)[row % 2]
         for column in range(columns):
@@ -176,32 +214,63 @@ def draw_statistics(real, phantom, path):
     plt.close(figure)
 
 
+def levels(images):
+    """Mean, standard deviation and QUANTILES of the gray levels of images [n, s, s]."""
+    return {
+        "mean": float(images.mean()),
+        "std": float(images.std()),
+        "quantiles": dict(zip(map(str, QUANTILES), np.quantile(images, QUANTILES).tolist(), strict=True)),
+    }
+
+
+def colours(images):
+    """Mean and standard deviation of red, green and blue over all pixels of images [n, s, s, 3]."""
+    return {"mean": images.mean((0, 1, 2)).tolist(), "std": images.std((0, 1, 2)).tolist()}
+
+
+def measure(real, phantom):
+    """Everything that is written, of images [n, s, s, 3]."""
+    gray = {"real": real @ LUMINANCE, "phantom": phantom @ LUMINANCE}
+    halves = np.array_split(gray["real"], 2)
+    result = {
+        "auroc": separability(gray["real"], gray["phantom"]),
+        "histogram_distance": histogram_distance(gray["real"], gray["phantom"]),
+        "histogram_distance_of_halves": histogram_distance(*halves),
+        "spectrum_slope": {name: spectrum_slope(radial_spectrum(images)) for name, images in gray.items()},
+        "levels": {name: levels(images) for name, images in gray.items()},
+    }
+    if np.ptp(phantom, axis=-1).any():
+        result["colours"] = {"real": colours(real), "phantom": colours(phantom)}
+    return result
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--real", required=True, help="folder of real PNG radiographs")
+    parser.add_argument("--real", required=True, help="folder of real PNG or JPEG images")
     parser.add_argument("--out", required=True, help="folder for the pictures and the JSON")
+    parser.add_argument("--phantom", choices=PHANTOMS, default="cxr")
+    parser.add_argument("--lacking", default="", help="only phantoms without this label, such as tumour")
+    parser.add_argument("--coloured", action="store_true", help="only the real images that are in colour")
     parser.add_argument("--n", type=int, default=800, help="images of each kind at most")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     out = Path(args.out)
+    real = load_real(args.real, args.size, args.n, args.coloured)
+    phantom = load_phantom(args.phantom, args.seed, len(real), args.size, args.lacking)
     out.mkdir(parents=True, exist_ok=True)
-    real = load_real(args.real, args.size, args.n)
-    phantom = load_phantom(args.seed, len(real), args.size)
-    side_by_side(real, phantom, out / "side_by_side_64.png")
-    large = load_real(args.real, 128, 18), load_phantom(args.seed, 18, 128)
+    side_by_side(*(np.resize(images, (30, *images.shape[1:])) for images in (real, phantom)),
+                 out / "side_by_side_64.png")  # fmt: skip
+    large = load_real(args.real, 128, 18, args.coloured), load_phantom(args.phantom, args.seed, 18, 128, args.lacking)
     side_by_side(*large, out / "side_by_side_128.png", columns=6)
-    draw_statistics(real, phantom, out / "statistics.png")
+    draw_statistics(real @ LUMINANCE, phantom @ LUMINANCE, out / "statistics.png")
     result = {
-        "n": len(real), "size": args.size, "seed": args.seed,
-        "auroc": separability(real, phantom),
-        "histogram_distance": histogram_distance(real, phantom),
-        "spectrum_slope": {"real": spectrum_slope(radial_spectrum(real)),
-                           "phantom": spectrum_slope(radial_spectrum(phantom))},
-    }
+        "phantom": args.phantom, "lacking": args.lacking, "coloured": args.coloured, "n": len(real),
+        "size": args.size, "seed": args.seed, **measure(real, phantom),
+    }  # fmt: skip
     (out / "phantom_check.json").write_text(json.dumps(result, indent=1))
     print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -46,6 +46,17 @@ def test_captions_are_words():
     assert {label: caption(np.asarray(label), INFO) for label in words} == words
 
 
+def test_a_caption_that_is_too_long_is_broken_after_a_comma_and_not_cut():
+    images, findings = np.full((2, 64, 64, 1), 7, np.uint8), "pneumonia, pneumothorax, effusion, cardiomegaly"
+    grid = make_grid(images, 2, captions=[findings, "normal"])
+    assert grid.shape == (128 + 3 * CAPTION, 258)
+    parts = [grid[128 + i * CAPTION : 128 + (i + 1) * CAPTION, :128] < 100 for i in range(3)]
+    for part in parts:  # each has its line
+        assert part.any() and not part[:, 0].any() and not part[:, -1].any()
+    assert (grid[128 : 128 + CAPTION, 130:] < 100).any() and (grid[128 + CAPTION :, 130:] == 255).all()
+    assert make_grid(images, 2, captions=["effusion, mass", ""]).shape == (128 + CAPTION, 258)
+
+
 def test_captions_stand_below_their_images_and_cost_room_only_where_there_are_any():
     images = np.full((3, 64, 64, 1), 7, np.uint8)
     assert make_grid(images, 2, captions=["", "", ""]).shape == make_grid(images, 2).shape == (258, 258)
