@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from analysis.evaluation.bands import bands
-from analysis.evaluation.scores import QUICK, Reference
+from analysis.evaluation.scores import OF_PARTS, Reference
 from analysis.evaluation.sets import ImageSet, floor_pair
 from data import Info
 
@@ -76,4 +76,4 @@ def _group(generated: ImageSet, real: ImageSet, train: ImageSet, space: str) -> 
     if min(len(generated), len(real)) < LEAST:
         return {}
     reference = Reference(real, floor_pair(real, train, min(len(real), len(generated))))
-    return reference.rows(generated, space, QUICK) | reference.rows(generated, "images", QUICK)
+    return reference.rows(generated, space, OF_PARTS) | reference.rows(generated, "images", OF_PARTS)

@@ -10,6 +10,7 @@ from scipy import spatial
 
 from analysis.evaluation import groups, likelihood, strip
 from analysis.evaluation.bands import bands
+from analysis.evaluation.metrics import BETTER
 from analysis.evaluation.scores import OF_SIZE, Reference, image_scores
 from analysis.evaluation.sets import ImageSet, floor_pair, gaussian_images, take, unlabelled
 from data import UserError
@@ -139,6 +140,8 @@ def test_a_finding_that_is_drawn_wrong_stands_out():
     assert high["low"] > 1.0 > 0.2 > abs(low["value"]) and high["n"] == (40, 40)
     assert found["mean"]["kid"]["generated"]["value"] == pytest.approx((high["value"] + low["value"]) / 2)
     assert found["mass"]["vendi"]["floor"]["n"] == [40]
+    every = set(BETTER) - {"fd_infinity", "inception_score"}
+    assert set(found["mass"]) == every and found["mass"]["recall"]["generated"]["n"] == [40, 40]
 
 
 @pytest.mark.parametrize("requested", [True, False])
