@@ -23,6 +23,7 @@ REGIONS = ("tumour", "core", "enhancing")  # whole tumour; without its edema; wh
 LEAST_TUMOUR = 50.0  # mm^2 of a slice, a disc 8 mm across: less is not labelled as a tumour
 _NEWER = {"t2f": "flair", "t1n": "t1", "t1c": "t1ce", "t2w": "t2"}
 _FILE = re.compile(r"(?P<subject>.+)(?P<dash>[-_])(?P<part>flair|t1ce|t1n|t1c|t1|t2f|t2w|t2|seg)\.nii(\.gz)?")
+_SLIP = re.compile(r".+_Segm\.nii(\.gz)?")  # BraTS20_Training_355 has W39_1998.09.19_Segm.nii, named after nobody else
 _VISIT = re.compile(r"(BraTS-[A-Z]+-\d+)-\d+|(brats1[789]_.+)_\d+", re.IGNORECASE)
 _NECROSIS, _EDEMA = 1.0, 2.0
 _ENHANCING = {"_": 4.0, "-": 3.0}  # by what stands before a name's last part: 4 until 2021, 3 from 2023
@@ -62,7 +63,8 @@ class Brats(volumes.Volumes, skip_registration=True):
         return np.logical_or.reduce([volume != 0 for volume in voxels])
 
     def check_regions(self, path: Path, labels: np.ndarray) -> None:
-        allowed = (0.0, _NECROSIS, _EDEMA, _ENHANCING[_FILE.fullmatch(path.name)["dash"]])
+        named = _FILE.fullmatch(path.name)
+        allowed = (0.0, _NECROSIS, _EDEMA, _ENHANCING[named["dash"] if named else "_"])
         other = labels[~np.isin(labels, allowed)]
         if other.size:
             raise CorruptImage(
@@ -85,9 +87,10 @@ def _found(folder: Path) -> dict[str, dict[str, Path]]:
     """For each subject, its files by modality ("seg" for the regions), whichever way they are named."""
     found = {}
     for path in sorted(Path(path) for path, _ in files.walk(folder)):
-        if named := _FILE.fullmatch(path.name):
-            parts = found.setdefault(named["subject"], {})
-            part = _NEWER.get(named["part"], named["part"])
+        named = _FILE.fullmatch(path.name)
+        if named or _SLIP.fullmatch(path.name):
+            parts = found.setdefault(named["subject"] if named else path.parent.name, {})
+            part = _NEWER.get(named["part"], named["part"]) if named else "seg"
             if part in parts:
                 raise UserError(f"{path} and {parts[part]} are the same volume of one subject: leave one of them.")
             parts[part] = path
@@ -112,5 +115,7 @@ def _path(parts: dict[str, Path], part: str) -> Path:
         return parts[part]
     beside = next(iter(parts.values()))
     named = _FILE.fullmatch(beside.name)
+    if not named:
+        return beside.with_name(f"{beside.parent.name}_{part}.nii")
     newer = {older: new for new, older in _NEWER.items()} if named["dash"] == "-" else {}
     return beside.with_name(f"{named['subject']}{named['dash']}{newer.get(part, part)}.nii{named[4] or ''}")

@@ -66,6 +66,21 @@ def test_volumes_without_segmentation_have_neither_labels_nor_masks(tmp_path):
     assert info.classes == () and info.mask_channels == () and info.raters == 0
 
 
+def test_the_segmentation_that_was_published_under_another_name(tmp_path):
+    plain = brats(tmp_path / "plain", ending=".nii")
+    slipped = brats(tmp_path / "slipped", ending=".nii")
+    brats_file(slipped, "BraTS20_Training_003", "seg", ".nii").rename(
+        slipped / "BraTS20_Training_003" / "W39_1998.09.19_Segm.nii"
+    )
+    one, other = (everything(opened(tmp_path, "brats", source, **ALL), "mask") for source in (plain, slipped))
+    assert one.keys() == other.keys() and all((one[key] == other[key]).all() for key in one)
+    save(slipped / "BraTS20_Training_003" / "W39_1998.09.19_Segm.nii", np.full(SHAPE, 3))
+    refused(tmp_path / "again", "brats", slipped, "W39_1998.09.19_Segm.nii holds the label 3", **ALL)
+    for part in PARTS:
+        brats_file(slipped, "BraTS20_Training_003", part, ".nii").unlink()
+    refused(tmp_path / "alone", "brats", slipped, "BraTS20_Training_003_flair.nii", **ALL)
+
+
 def test_older_years_lie_deeper(tmp_path):
     for i, grade in enumerate(("HGG", "LGG") * 4):
         name = f"Brats18_TCIA{i:02}_{130 + i}_1"
