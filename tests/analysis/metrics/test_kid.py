@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.metrics import kid as module
+from analysis.metrics.intervals import jackknife_variance
 from analysis.metrics.kid import kid, kid_influence
 from tests.analysis.metrics.coverage import cover_kid
 
@@ -42,9 +43,47 @@ def test_jackknife_is_the_definition():
     for sample, other, order in ((x, y, 1), (y, x, -1)):
         left = [by_definition(*(np.delete(sample, i, 0), other)[::order]) for i in range(len(sample))]
         variance += (len(sample) - 1) / len(sample) * np.square(left - np.mean(left)).sum()
+    left_out, value = module._left_out(module._Sums.of(x, y))
+    assert sum(map(jackknife_variance, left_out)) == pytest.approx(variance, rel=1e-10)
     estimate = kid(x, y)
-    assert estimate.high - estimate.value == pytest.approx(1.959964 * variance**0.5, rel=1e-10)
-    assert estimate.high - estimate.value == pytest.approx(estimate.value - estimate.low)
+    assert estimate.value == value and estimate.high - value == pytest.approx(value - estimate.low)
+
+
+def test_what_pairs_alone_explain_is_what_is_left_of_the_kernels_tables():
+    """Against the tables themselves, centred entry by entry."""
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(9, 3)), rng.normal(0.3, 1, size=(6, 3))
+    k = lambda a, b: (a @ b.T / 3 + 1) ** 3  # noqa: E731
+    sums = module._Sums.of(x, y)
+    for a, rows, squares in zip((x, y), sums.within, sums.squares, strict=False):
+        n, table = len(a), k(a, a)
+        np.fill_diagonal(table, 0.0)
+        u = table - (table.sum(0) + table.sum(1)[:, None]) / (n - 2) + table.sum() / ((n - 1) * (n - 2))
+        np.fill_diagonal(u, 0.0)
+        assert module._pairs_within(rows, squares) == pytest.approx(np.square(u).sum() / (n * (n - 3)), rel=1e-9)
+    table = k(x, y)
+    left = table - table.mean(0) - table.mean(1)[:, None] + table.mean()
+    assert module._pairs_across(*sums.across, sums.squares[2]) == pytest.approx(np.square(left).sum() / 40, rel=1e-9)
+
+
+@pytest.mark.parametrize(("m", "n", "shift", "most", "plainly"), [(30, 30, 0, 1.5, 1.7), (15, 60, 0, 1.5, 1.7),
+                                                                 (60, 60, 0.12, 1.15, 1.3)])  # fmt: skip
+def test_the_variance_is_that_of_repeated_draws_where_the_jackknifes_is_not(m, n, shift, most, plainly):
+    """Of one distribution, whose distance has no first-order variance, and of near ones; 1,500 draws tell it to 4 %.
+
+    It is not told without bias, since it is kept from falling below the part of the pairs.
+    """
+    rng = np.random.default_rng(5)
+    values, halves, plain = [], [], []
+    for _ in range(1500):
+        x, y = rng.uniform(-1, 1, (m, 5)), rng.uniform(shift - 1, shift + 1, (n, 5))
+        estimate = kid(x, y)
+        left_out, _ = module._left_out(module._Sums.of(x, y))
+        values.append(estimate.value)
+        halves.append((estimate.high - estimate.value) / 1.959964)
+        plain.append(sum(map(jackknife_variance, left_out)))
+    truth = np.var(values)
+    assert 0.9 < np.mean(np.square(halves)) / truth < most and np.mean(plain) / truth > plainly
 
 
 def resampled(x, y, of_x, of_y):
@@ -59,13 +98,13 @@ def resampled(x, y, of_x, of_y):
 
 
 def test_influence_tells_the_interval_and_a_resampled_value():
-    """Its spread is the jackknife's; its mean over resampled elements is what KID changes by, to first order."""
+    """Its spread is the plain jackknife's; its mean over resampled elements is what KID changes by, to first order."""
     rng = np.random.default_rng(4)
     x, y = rng.uniform(0, 1, (300, 4)), rng.uniform(0.5, 1.5, (200, 4))
     of_x, of_y = kid_influence(x, y)
     estimate = kid(x, y)
     variance = sum(np.square(values).sum() / (len(values) * (len(values) - 1)) for values in (of_x, of_y))
-    assert estimate.high - estimate.value == pytest.approx(1.959964 * variance**0.5, rel=1e-9)
+    assert 1.0 < 1.959964 * variance**0.5 / (estimate.high - estimate.value) < 1.05  # a distance far from 0
     counts = [[rng.multinomial(n, np.full(n, 1 / n)) for n in (300, 200)] for _ in range(100)]
     exact = np.array([resampled(x, y, *count) - estimate.value for count in counts])
     linear = np.array([of_x @ a / 300 + of_y @ b / 200 for a, b in counts])
@@ -73,13 +112,13 @@ def test_influence_tells_the_interval_and_a_resampled_value():
 
 
 def test_interval_covers_the_truth():
-    """Of two samples of one distribution the truth is 0: at 95 %, 300 repetitions cover it 273 to 297 times."""
+    """Of two samples of one distribution the truth is 0: 300 repetitions cover it in 90 to 98 %; the jackknife in 99."""
     rng = np.random.default_rng(2)
     covered = 0
     for _ in range(300):
-        estimate = kid(rng.normal(size=(60, 8)), rng.normal(size=(60, 8)))
+        estimate = kid(rng.normal(size=(60, 64)), rng.normal(size=(60, 64)))
         covered += estimate.low <= 0 <= estimate.high
-    assert 273 <= covered <= 300, covered
+    assert 270 <= covered <= 294, covered
 
 
 def test_a_shift_is_seen():
