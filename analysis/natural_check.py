@@ -13,11 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analysis.phantom_check import linear_scores, radial_spectrum, spectrum_slope
+from analysis.phantom_check import LUMINANCE, linear_scores, radial_spectrum, spectrum_slope
 from analysis.seg_metrics import bootstrap
 from data.phantom import natural
-
-LUMINANCE = np.float32([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
 def kurtosis(gray):

@@ -55,7 +55,9 @@ def load_real(folder, size, limit, coloured=False):
             break
     if len(images) < min(limit, 20):
         kind = "coloured images" if coloured else "images"
-        raise UserError(f"--real {folder} holds {len(images)} {kind} ({', '.join(EXTENSIONS)}); 20 are needed")
+        raise UserError(
+            f"--real {folder} holds {len(images)} {kind} ({', '.join(EXTENSIONS)}); {min(limit, 20)} are needed"
+        )
     return np.stack(images)
 
 
@@ -255,6 +257,8 @@ def main(argv=None):
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
+    if args.n < 20:
+        raise UserError(f"--n {args.n} images teach a classifier nothing; give 20 or more")
     out = Path(args.out)
     real = load_real(args.real, args.size, args.n, args.coloured)
     phantom = load_phantom(args.phantom, args.seed, len(real), args.size, args.lacking)

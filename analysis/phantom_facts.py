@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from train.cli import guarded
+
 PHANTOMS = ("cxr", "mri", "us", "tissue", "natural")
 PIXELS = 12  # of a mask that an image must have, for its gray level to count
 BATCH = 200  # images drawn at once
@@ -37,7 +39,8 @@ def gray_levels(images, masks):
 
 def facts(module, labels, factors, levels):
     """{labels, joined: {"n", "factors": {name: ...}, "gray_levels": {mask: ...}}} of each combination that occurs."""
-    columns = {name: factors[:, module.FACTORS.index(name)] for name in module.DERIVED}
+    derived = getattr(module, "DERIVED", module.FACTORS)
+    columns = {name: factors[:, module.FACTORS.index(name)] for name in derived}
     found = {}
     for combination in np.unique(labels > 0.5, axis=0):
         rows = ((labels > 0.5) == combination).all(1)
@@ -77,4 +80,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

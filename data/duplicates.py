@@ -73,8 +73,10 @@ def groups(bits: np.ndarray, distance: int) -> np.ndarray:
     n = len(bits)
     number = np.arange(n)
     for rows, columns, _ in pairs_within(bits, distance):
-        if len(rows):
-            graph = coo_matrix((np.ones(len(rows), bool), (number[rows], number[columns])), shape=(n, n))
+        one, other = number[rows], number[columns]
+        new = one != other
+        if new.any():
+            graph = coo_matrix((np.ones(new.sum(), bool), (one[new], other[new])), shape=(n, n))
             number = connected_components(graph, directed=False)[1][number]
     return number
 

@@ -115,7 +115,7 @@ def near_duplicates(dataset: Dataset, distance: int) -> Duplicates:
         for a, b, bits_apart in kept.T.tolist():
             keys = arrays[one]["key"][a].decode(), arrays[other]["key"][b].decode()
             nearest.append(Near((one, other), keys, bits_apart))
-    counts = {splits: count for splits, count in counts.items() if count}
+    counts = {pair: count for pair, count in counts.items() if count}
     return Duplicates(counts, sorted(nearest, key=lambda near: (near.distance, near.splits, near.keys)))
 
 
@@ -131,5 +131,5 @@ def _nearest(blocks: Iterable[tuple[np.ndarray, ...]]) -> tuple[int, np.ndarray]
 
 def leakage(found: Duplicates) -> Duplicates:
     """Those that lie in two splits."""
-    counts = {splits: count for splits, count in found.counts.items() if splits[0] != splits[1]}
+    counts = {pair: count for pair, count in found.counts.items() if pair[0] != pair[1]}
     return Duplicates(counts, [near for near in found.nearest if near.splits in counts])

@@ -11,7 +11,7 @@ from analysis.evaluation.metrics import OF_SIZE
 from data import UserError
 
 FAMILY_NAMES = {"gan": "GAN", "vae": "VAE", "ddpm": "DDPM", "flow": "Flow", "folder": "Folder"}
-SETTINGS = ("k", "scales", "splits")  # with another one of these it is another metric
+SETTINGS = ("k", "scales", "splits", "data_range")  # with another one of these, or without, it is another metric
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,8 +90,8 @@ def _must_agree(result: Result, checksums: bool):
             generated = row.get("generated") or {}
             if metric in OF_SIZE and generated.get("n"):
                 yield (space, metric, "n"), generated["n"]
-            for field in (field for field in SETTINGS if field in generated):
-                yield (space, metric, field), generated[field]
+            for field in SETTINGS:
+                yield (space, metric, field), generated.get(field)
 
 
 def family_name(result: Result) -> str:

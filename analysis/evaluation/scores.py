@@ -62,7 +62,7 @@ def image_scores(x: np.ndarray, y: np.ndarray, only: tuple[str, ...] = tuple(BET
     found: dict[str, Row] = {}
     side = min(x.shape[1:3])
     if "ms_ssim" in only and side >= structure.WINDOW and len(x) >= 4:
-        found["ms_ssim"] = dataclasses.asdict(structure.ms_ssim_diversity(levels(x), 255.0))
+        found["ms_ssim"] = dataclasses.asdict(structure.ms_ssim_diversity(levels(x), 255.0)) | {"data_range": 255}
     if "spectrum" in only and side >= 4:
         spectra = [spectrum.radial_spectrum(to_float(images)) for images in (x, y)]
         if all((s.power > 0).all() for s in spectra):

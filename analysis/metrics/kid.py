@@ -73,22 +73,26 @@ def _left_out(sums: _Sums) -> tuple[tuple[np.ndarray, np.ndarray], float]:
 
 
 def _variance(sums: _Sums, jackknife: float) -> float:
-    """The jackknife's less what it counts twice, and at least the variance that pairs alone explain.
+    """The jackknife's less what it counts twice, and at least the variance that pairs alone explain."""
+    of_pairs, counted = _of_pairs(sums)
+    return max(jackknife - counted + of_pairs, of_pairs)
+
+
+def _of_pairs(sums: _Sums) -> tuple[float, float]:
+    """(the variance that pairs explain and no single element, what the jackknife expects in its place).
 
     With h the kernel less its mean given either element (Hoeffding), a sample's own term has the variance
-    2 E h^2 / (m (m - 1)) from pairs, where the jackknife expects 4 E h^2 / (m - 2)^2; the term across has
-    4 E h^2 / (m n), where both jackknives together expect 4 E h^2 (1 / ((m - 1) n) + 1 / (m (n - 1))).
+    2 E h^2 / (m (m - 1)) from pairs, for which the jackknife has 4 E h^2 / (m (m - 2)); the term across has
+    4 E h^2 / (m n), for which either sample's jackknife has as much.
     """
     m, n = map(len, sums.within)
-    of_pairs = twice = 0.0
+    of_pairs = counted = 0.0
     for rows, squares in zip(sums.within, sums.squares, strict=False):
         k, h = len(rows), _pairs_within(rows, squares)
         of_pairs += 2.0 * h / (k * (k - 1))
-        twice += 4.0 * h / (k - 2) ** 2
+        counted += 4.0 * h / (k * (k - 2))
     h = _pairs_across(*sums.across, sums.squares[2])
-    of_pairs += 4.0 * h / (m * n)
-    twice += 4.0 * h * (1.0 / ((m - 1) * n) + 1.0 / (m * (n - 1)))
-    return max(jackknife - twice + of_pairs, of_pairs)
+    return of_pairs + 4.0 * h / (m * n), counted + 8.0 * h / (m * n)
 
 
 def _pairs_within(rows: np.ndarray, squares: float) -> float:

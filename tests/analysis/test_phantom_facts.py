@@ -2,6 +2,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from analysis import phantom_facts
 
@@ -28,8 +29,9 @@ def test_gray_levels_are_means_under_masks_that_are_large_enough():
     np.testing.assert_allclose(found, [[0.3], [np.nan]])
 
 
-def test_the_command_writes_every_group(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", phantom_facts.PHANTOMS)
+def test_the_command_writes_every_group(tmp_path, monkeypatch, name):
     monkeypatch.setattr(phantom_facts, "BATCH", 7)
-    phantom_facts.main(["--phantom", "us", "--n", "16", "--size", "32", "--out", str(tmp_path / "facts.json")])
+    phantom_facts.main(["--phantom", name, "--n", "16", "--size", "32", "--out", str(tmp_path / "facts.json")])
     found = json.loads((tmp_path / "facts.json").read_text())
     assert sum(group["n"] for group in found["groups"].values()) == 16 and found["n"] == 16

@@ -95,7 +95,7 @@ def main(repeats: int = 500):
     columns = [f"d = {d}, n = {n[0]}, {n[1]}" for d, n in sizes]
     rows = [(name, [cover_frechet(name, d, n, repeats) for d, n in sizes]) for name in NAMES]
     print(table("Frechet distance at infinity", columns, rows))
-    sizes = [(8, (60, 60)), (64, (60, 60)), (64, (40, 200))]
+    sizes = [(8, (60, 60)), (64, (60, 60)), (64, (40, 200)), (64, (250, 250))]
     columns = [f"d = {d}, n = {n[0]}, {n[1]}" for d, n in sizes]
     rows = [(f"moved by {s:g}", [cover_kid(s, d, n, repeats) for d, n in sizes]) for s in (0.0, 0.5, 2.0)]
     print(table("KID, white Gaussians", columns, rows))
