@@ -15,7 +15,7 @@ import numpy as np
 
 from train.cli import guarded
 
-PHANTOMS = ("cxr", "mri", "us", "tissue", "natural")
+PHANTOMS = ("cxr", "mri", "us", "tissue", "natural")  # modules of data/phantom
 PIXELS = 12  # of a mask that an image must have, for its gray level to count
 BATCH = 200  # images drawn at once
 

@@ -159,7 +159,10 @@ def brightness(content):
 
 @pytest.mark.parametrize(
     "change, word",
-    [(brightness, "ms_ssim data_range"), (weights, "weights_sha256"), (resize, "resize"), (neighbours, "recall k"), (count, "fd n"), (data, "fingerprint")],
+    [
+        (brightness, "ms_ssim data_range"), (weights, "weights_sha256"), (resize, "resize"), (neighbours, "recall k"),
+        (count, "fd n"), (data, "fingerprint"),
+    ],
 )
 def test_numbers_that_are_not_comparable_are_refused_in_one_sentence(tmp_path, change, word):
     first, second = result("gan"), result("flow")
