@@ -21,6 +21,7 @@ Metric = Callable[[np.ndarray, np.ndarray], Row | None]
 # What a part of the images is scored by; fd_infinity of all parts would take minutes.
 OF_PARTS = tuple(name for name in BETTER if name not in ("fd_infinity", "inception_score"))
 PRDC_K = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
+WIDEST = 8192  # features with a Frechet distance: the covariance of more, as of large images' pixels, takes gigabytes
 GROUPS = 20  # of the jackknife of fd_infinity
 SPLITS = 10  # of the Inception score
 LOGITS = ("inception_logits", "inception_logits_unbiased")
@@ -29,16 +30,18 @@ LOGITS = ("inception_logits", "inception_logits_unbiased")
 def feature_scores(x: np.ndarray, y: np.ndarray, only: tuple[str, ...] = tuple(BETTER)) -> dict[str, Row]:
     """{metric: {"value", "low", "high", "n", ...}} of features x [m, d] against real ones y [n, d].
 
-    An interval that would not be honest is null. A metric for which there are too few images is left out.
+    An interval that would not be honest is null. A metric for which there are too few images is left out, and Frechet
+    distances of more than WIDEST features are.
     """
     m, n = len(x), len(y)
     found: dict[str, Row] = {}
     if min(m, n) >= 3:
         found["kid"] = dataclasses.asdict(kid(x, y))
-    if "fd" in only and min(m, n) >= 2:
+    narrow = x.shape[1] <= WIDEST
+    if "fd" in only and min(m, n) >= 2 and narrow:
         distance = frechet.frechet_distance(*(frechet.moments_of(a) for a in (x, y)))
         found["fd"] = _plain(distance.value, m, n) | {"singular": distance.singular}
-    if "fd_infinity" in only and min(m, n) >= 2 * GROUPS:
+    if "fd_infinity" in only and min(m, n) >= 2 * GROUPS and narrow:
         found["fd_infinity"] = dataclasses.asdict(frechet.frechet_infinity(x, y, GROUPS))
     found |= _manifold(x, y, only)
     if "vendi" in only:

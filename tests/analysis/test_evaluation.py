@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from scipy import spatial
 
-from analysis.evaluation import groups, likelihood, strip
+from analysis.evaluation import groups, likelihood, scores, strip
 from analysis.evaluation.bands import bands
 from analysis.evaluation.metrics import BETTER
-from analysis.evaluation.scores import OF_SIZE, Reference, image_scores
+from analysis.evaluation.scores import OF_SIZE, Reference, feature_scores, image_scores
 from analysis.evaluation.sets import ImageSet, floor_pair, gaussian_images, take, unlabelled
 from data import UserError
 from data.attributes import VALUES
@@ -95,6 +95,13 @@ def test_rows_hold_each_metric_with_its_floor_and_ceiling():
     assert one["generated"]["value"] == pytest.approx(1.0) and one["floor"]["value"] > 3
     images = reference.rows(some(60, 2), "images")
     assert set(images) == {"ms_ssim", "spectrum"} and images["ms_ssim"]["generated"]["scales"] == 1
+
+
+def test_features_too_wide_for_a_covariance_have_no_frechet_distance(monkeypatch):
+    x, y = np.random.default_rng(0).normal(size=(2, 60, 5))
+    assert {"fd", "fd_infinity"} <= set(feature_scores(x, y))
+    monkeypatch.setattr(scores, "WIDEST", 4)
+    assert not {"fd", "fd_infinity"} & set(feature_scores(x, y)) and "kid" in feature_scores(x, y)
 
 
 def test_diversity_takes_black_for_no_light():
