@@ -4,6 +4,7 @@ import io
 import math
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from pydicom import uid
@@ -140,6 +141,26 @@ def test_jpeg_and_jpeg_2000(tmp_path):
     lossy = encapsulated(smooth, compressed(smooth, "JPEG", quality=95))
     found = read(tmp_path, lossy, (0, 255), uid.JPEGBaseline8Bit)
     assert found.shape == (64, 48) and np.abs(found - smooth.astype(int)).max() <= 3
+
+
+@pytest.mark.parametrize("name", ["JPEGLosslessProcess14_1", "JPEGLSLossless", "JPEG2000Lossless"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_lossless_compression_of_twelve_bits(tmp_path, name, signed):
+    """What hospitals' archives hold most, as GDCM writes it."""
+    gdcm = pytest.importorskip("gdcm", reason='needs pip install -e ".[dicom]"', exc_type=ImportError)
+    stored = EVERY.astype(np.int16) - 2048 if signed else EVERY
+    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader.SetFileName(str(save(tmp_path / "plain", image(0, stored))))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, name)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(tmp_path / "packed"))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    assert pydicom.dcmread(tmp_path / "packed").file_meta.TransferSyntaxUID.is_compressed
+    np.testing.assert_array_equal(dicom_pixels.read(tmp_path / "packed", (-5000, 5000)), stored)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "JPEG2000"])
