@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 FIELDS = {
-    "sampler": (str, "ddpm, ddim, dpmpp, euler, heun, em; of a flow euler, midpoint, heun, rk4, adaptive"),
+    "sampler": (str, "ddpm, ddim, dpmpp, dpmpp_sde, euler, heun, em; of a flow euler, midpoint, heun, rk4, adaptive"),
     "steps": (int, "steps of the sampler"),
     "guidance": (float, "s in u + s (c - u); 1 is off"),
     "spacing": (str, "time grid: auto, uniform, karras, logsnr"),

@@ -64,7 +64,7 @@ def get_schedule_options() -> Config:
 
 def get_sample() -> Config:
     sample = Config()
-    sample.sampler = "dpmpp"  # ddpm, ddim, dpmpp, euler, heun, em
+    sample.sampler = "dpmpp"  # ddpm, ddim, dpmpp, dpmpp_sde, euler, heun, em
     sample.steps = 20  # network evaluations (twice as many with guidance, and with heun)
     sample.guidance = 3.0  # s in u + s (c - u): 1 is off; more shows findings clearer, at the cost of variety
     sample.guidance_low = 0.0  # noise levels sigma / alpha between which guidance applies

@@ -101,13 +101,31 @@ def ddim(alpha: np.ndarray, sigma: np.ndarray, eta: float = 0.0) -> Coefficients
 def dpmpp(alpha: np.ndarray, sigma: np.ndarray) -> Coefficients:
     """DPM-Solver++(2M), midpoint (Lu et al. 2022, algorithm 2); first and last steps are of first order."""
     (_, alpha_s), (sigma_t, sigma_s) = _pairs(alpha), _pairs(sigma)
+    gain = -alpha_s * np.expm1(-_log_snr_steps(alpha, sigma))
+    return _two_steps(Coefficients(sigma_s / sigma_t, gain, np.zeros_like(gain), np.zeros_like(gain)), alpha, sigma)
+
+
+def dpmpp_sde(alpha: np.ndarray, sigma: np.ndarray) -> Coefficients:
+    """SDE-DPM-Solver++(2M), midpoint (Lu et al. 2022): `dpmpp` with noise.
+
+    Its step of first order is the ancestral one, which in few steps leaves images of too little variance; what the last
+    denoised image adds makes that error of second order too.
+    """
+    return _two_steps(ddpm(alpha, sigma), alpha, sigma)
+
+
+def _two_steps(first: Coefficients, alpha: np.ndarray, sigma: np.ndarray) -> Coefficients:
+    """A step of first order with the denoised image extrapolated in log SNR to the middle of the step."""
+    h = _log_snr_steps(alpha, sigma)
+    extra = np.zeros_like(first.b)
+    extra[1:-1] = first.b[1:-1] * h[1:-1] / (2.0 * h[:-2])  # 1 / (2 r) with r the ratio of the last step to this one
+    return first._replace(b=first.b + extra, c=-extra)
+
+
+def _log_snr_steps(alpha: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """How much log(alpha / sigma) rises in each step; the last is infinite."""
     with np.errstate(divide="ignore"):
-        log_snr = np.log(alpha) - np.log(sigma)
-    h = np.diff(log_snr)
-    gain = -alpha_s * np.expm1(-h)
-    extra = np.zeros_like(gain)
-    extra[1:-1] = gain[1:-1] * h[1:-1] / (2.0 * h[:-2])  # 1 / (2 r) with r the ratio of the last step to this one
-    return Coefficients(sigma_s / sigma_t, gain + extra, -extra, np.zeros_like(gain))
+        return np.diff(np.log(alpha) - np.log(sigma))
 
 
 def euler(alpha: np.ndarray, sigma: np.ndarray) -> Coefficients:
@@ -125,7 +143,7 @@ def em(alpha: np.ndarray, sigma: np.ndarray) -> Coefficients:
     return Coefficients((1.0 - pull) * alpha_s / alpha_t, pull * alpha_s, np.zeros_like(pull), noise)
 
 
-LINEAR = {"ddpm": ddpm, "ddim": ddim, "dpmpp": dpmpp, "euler": euler, "em": em}
+LINEAR = {"ddpm": ddpm, "ddim": ddim, "dpmpp": dpmpp, "dpmpp_sde": dpmpp_sde, "euler": euler, "em": em}
 SAMPLERS = (*LINEAR, "heun")
 
 

@@ -26,7 +26,8 @@ from analysis.plots.trilemma import quality
 
 QUALITY = ("kid", "fd_infinity", "fd")
 SAMPLERS = {
-    "ddpm": (BLUE, "o", "-"), "ddim": (SKY, "s", "--"), "dpmpp": (VERMILION, "D", "-"), "em": (GRAY, "P", ":"),
+    "ddpm": (BLUE, "o", "-"), "ddim": (SKY, "s", "--"), "dpmpp": (VERMILION, "D", "-"),
+    "dpmpp_sde": (VERMILION, "d", "--"), "em": (GRAY, "P", ":"),
     "euler": (ORANGE, "v", "-"), "midpoint": (GREEN, "^", "--"), "heun": (PURPLE, "p", "-."), "rk4": (BLACK, "*", "-"),
 }  # fmt: skip
 

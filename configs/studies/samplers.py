@@ -19,8 +19,11 @@ def get_config(arg: str | None = None) -> Config:
     config.samplers = Config()  # family -> sampler -> numbers of steps
     # The 300 ancestral steps are the dissertation's; here they are taken with this config's own schedule.
     config.samplers.ddpm = Config(
-        {"ddpm": (20, 50, 300), "dpmpp": (5, 10, 15, 20, 40), "heun": (5, 10, 18), "ddim": (5, 10, 20, 50)}
-    )
+        {
+            "ddpm": (10, 20, 50, 300), "dpmpp": (5, 10, 15, 20, 40), "dpmpp_sde": (5, 10, 15, 20, 40),
+            "heun": (5, 10, 18), "ddim": (5, 10, 20, 50),
+        }
+    )  # fmt: skip
     config.samplers.flow = Config(
         {"euler": (5, 10, 20, 40), "midpoint": (3, 5, 10, 20), "heun": (3, 5, 10, 20), "rk4": (2, 3, 5, 10)}
     )

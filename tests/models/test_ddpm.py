@@ -256,7 +256,7 @@ def test_bfloat16_and_remat_stay_near_float32():
         assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(state.params))
 
 
-@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmpp", "euler", "heun", "em"])
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmpp", "dpmpp_sde", "euler", "heun", "em"])
 def test_every_sampler_draws_finite_images(sampler):
     family = make_family()
     state, _ = steps(family, 1, make_batch(4))

@@ -59,6 +59,33 @@ def test_order_of_convergence(name, order, schedule_name, x64):
     assert order - 0.2 < slope < order + 0.5, (slope, errors)
 
 
+def end_variance(name: str, steps: int) -> float:
+    """Of one Gaussian pixel of variance 1/4, whose best denoiser is linear: no draw is needed."""
+    schedule, own = schedules.EDM(sigma_min=1e-4, sigma_max=20.0), 0.25
+    alpha, sigma = schedule.alpha_sigma(samplers.time_grid(schedule, steps, "logsnr"))
+    rows = samplers.LINEAR[name](alpha, sigma)
+    joint = np.diag([own + sigma[0] ** 2, 0.0])  # of x and the denoised image before
+    for a, b, c, d, level in zip(rows.a, rows.b, rows.c, rows.d, sigma, strict=False):
+        denoised = own / (own + level**2)
+        step = np.array([[a + b * denoised, c], [denoised, 0.0]])
+        joint = step @ joint @ step.T + np.diag([d**2, 0.0])
+    return joint[0, 0]
+
+
+@pytest.mark.parametrize(("name", "order"), [("ddpm", 1), ("em", 1), ("dpmpp_sde", 2), ("dpmpp", 2)])
+def test_order_of_the_variance(name, order):
+    """What is drawn of a Gaussian has the right variance but for an error that falls with the steps."""
+    steps = np.array([80, 160, 320, 640])
+    errors = [abs(end_variance(name, n) - 0.25) for n in steps]
+    assert -np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(order, abs=0.1)
+
+
+def test_first_step_of_the_stochastic_solver_is_ancestral():
+    alpha, sigma = schedules.EDM().alpha_sigma(samplers.time_grid(schedules.EDM(), 8))
+    for row, expected in zip(samplers.dpmpp_sde(alpha, sigma)[:4], samplers.ddpm(alpha, sigma)[:4], strict=True):
+        assert row[0] == expected[0] and row[-1] == expected[-1]
+
+
 def test_ancestral_step_is_the_posterior():
     """Coefficients against the posterior mean and variance of Ho et al. eq. 6-7, from the betas."""
     betas = np.linspace(1e-4, 0.02, 1000)
