@@ -88,7 +88,7 @@ def test_importance_bound_tightens_with_k():
     family, batch = make_vae(), make_batch(16)
     state, _ = steps(family, 30, batch)
     bound = jax.jit(family.importance_bits_per_dim, static_argnums=3)
-    one, many = (float(bound(state, batch, jax.random.key(1), k).mean()) for k in (1, 100))
+    one, many = (float(bound(state, batch, jax.random.key(1), k).mean()) for k in (1, 20))
     elbo = float(jax.jit(family.eval_step)(state, batch, jax.random.key(1))["loss"].mean())
     assert many < one and abs(one - elbo) < 0.1 * elbo
 
@@ -132,14 +132,14 @@ def test_accumulation_equals_the_large_batch():
 
 def test_eight_images_are_reconstructed():
     """Overfit: the code holds what tells eight images apart, and the decoder knows them."""
-    batch, rate = make_batch(8), optax.cosine_decay_schedule(4e-3, 800)
+    batch, rate = make_batch(8), optax.cosine_decay_schedule(4e-3, 500)
     coarse = np.random.default_rng(1).uniform(-1, 1, (8, 4, 4, 1))
     batch["image"] = jnp.asarray(coarse.repeat(2, 1).repeat(2, 2), jnp.float32)
     family = make_vae(rate=rate, channels=(64, 64), warmup=1)
     state = jax.jit(family.init)(jax.random.key(0), batch)
     step = jax.jit(family.train_step, donate_argnums=0, compiler_options=FAST)
     first = None
-    for i in range(800):
+    for i in range(500):
         state, scalars = step(state, batch, jax.random.fold_in(jax.random.key(1), i))
         first = first or float(scalars["elbo"])
     made = np.asarray(jax.jit(family.reconstruct)(state, batch))
@@ -159,7 +159,7 @@ def test_samples_and_codes():
         assert images.shape == (3, SIZE, SIZE, 1) and np.isfinite(images).all() and np.abs(images).max() <= 1
         cold = draw(state, keys, 1e-6)
         assert_close(cold, jnp.broadcast_to(cold[:1], cold.shape), atol=1e-3)
-        codes = family.codes(state, make_batch(4))
+        codes = jax.eval_shape(family.codes, state, make_batch(4))
         assert [c.shape for c in codes] == [(4, *shape) for shape in family.net.noise_shapes()]
 
 
@@ -318,9 +318,10 @@ def test_codes_are_decoded_as_they_were_read():
     # off the zeros, through which no code would be seen
     moved = jax.tree.map(lambda a: a + 0.1 * rng.normal(size=a.shape).astype(np.float32), state.params)
     state = state.replace(params=moved, ema=moved)
-    again = family.decode(state, family.codes(state, batch), batch["label"])
-    np.testing.assert_allclose(again, family.reconstruct(state, batch), atol=1e-5)
-    other = family.decode(state, [c + 1.0 for c in family.codes(state, batch)], batch["label"])
+    codes, decode = jax.jit(family.codes)(state, batch), jax.jit(family.decode)
+    again = decode(state, codes, batch["label"])
+    np.testing.assert_allclose(again, jax.jit(family.reconstruct)(state, batch), atol=1e-5)
+    other = decode(state, [c + 1.0 for c in codes], batch["label"])
     assert float(jnp.abs(other - again).max()) > 1e-4
 
 
@@ -335,5 +336,5 @@ def test_a_group_whose_prior_is_moved_by_those_above_is_not_active():
     moved = jax.tree_util.tree_map_with_path(move, state.params)
     state = state.replace(params=moved, ema=moved)
     spread = lambda groups: [float(jnp.var(g, axis=0).max()) for g in groups]  # noqa: E731
-    codes, shifts = spread(family.codes(state, batch)), spread(family.shifts(state, batch))
+    codes, shifts = spread(jax.jit(family.codes)(state, batch)), spread(jax.jit(family.shifts)(state, batch))
     assert codes[2] > 1e-4 and shifts[2] == 0 and min(shifts[:2]) > 1e-4, (codes, shifts)

@@ -61,7 +61,7 @@ SOURCES = {
     "imagenet64": imagenet64,
     "mix": tables,
 }
-QUICK = ("dicom", "mix")
+QUICK = ("mix",)
 CASES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SOURCES]
 
 

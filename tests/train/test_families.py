@@ -16,7 +16,13 @@ from tests.train.test_devices import EIGHT
 from tests.train.test_resume import assert_same_run
 
 
-@pytest.mark.parametrize(("config", "preset"), [("flow_cxr", ""), ("gan_cxr", ""), ("vae_cxr", ",adversarial")])
+@pytest.mark.parametrize(
+    ("config", "preset"),
+    [
+        ("flow_cxr", ""), ("gan_cxr", ""), ("vae_cxr", ""),
+        pytest.param("vae_cxr", ",adversarial", marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
 def test_resume_is_exact_and_samples_follow(config, preset, tmp_path, capsys):
     same = {"cache": tmp_path / "cache", "config": config, "preset": f"medmnist,smoke{preset}"}
     assert train_here(tmp_path / "whole", **same) == 0
