@@ -55,7 +55,7 @@ def test_the_published_sampler_overshoots_and_ours_does_not(evaluations, end, mo
 def test_discs_are_found(name):
     count = {"flow_seg": 400, "unet_seg": 200}[name]
     family = make_segmenter(name, rate=optax.cosine_decay_schedule(4e-3, count), channels=(32, 32))
-    batch, test = discs(32), discs(32, seed=1)
+    batch, test = discs(48), discs(32, seed=1)
     state = jax.jit(family.init)(jax.random.key(0), batch)
     step = jax.jit(family.train_step, donate_argnums=0, compiler_options=FAST)
     for i in range(count):
