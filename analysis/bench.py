@@ -106,7 +106,7 @@ def bench_step(args) -> dict[str, Any]:
 
 
 def bench_samplers(args) -> dict[str, Any]:
-    """Images/s of every sampler at the steps it is used with, one batch of 64."""
+    """Images/s of samplers at the steps they are used with, one batch of 64."""
     import jax
 
     from analysis.sampling import Sampler
@@ -114,7 +114,7 @@ def bench_samplers(args) -> dict[str, Any]:
     family, info, mesh, config, step, state = _open(args)
     rows = {"as configured": _as_configured(family, config, info, state)}
     if config.model.family == "ddpm":
-        for name, steps in (("dpmpp", 10), ("dpmpp", 20), ("heun", 18), ("ddim", 50), ("ddpm", 50)):
+        for name, steps in (("dpmpp", 10), ("dpmpp", 20), ("dpmpp_sde", 20), ("heun", 18), ("ddim", 50), ("ddpm", 50)):
             options = config.sample.to_dict() | {"sampler": name, "steps": steps}
             rows[f"{name} {steps} steps"] = _sampling_rate(Sampler(family, options, info.bits), state, info)
             jax.clear_caches()

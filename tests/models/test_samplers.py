@@ -80,7 +80,7 @@ def test_order_of_the_variance(name, order):
     assert -np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(order, abs=0.1)
 
 
-def test_first_step_of_the_stochastic_solver_is_ancestral():
+def test_first_and_last_step_of_the_stochastic_solver_are_ancestral():
     alpha, sigma = schedules.EDM().alpha_sigma(samplers.time_grid(schedules.EDM(), 8))
     for row, expected in zip(samplers.dpmpp_sde(alpha, sigma)[:4], samplers.ddpm(alpha, sigma)[:4], strict=True):
         assert row[0] == expected[0] and row[-1] == expected[-1]
