@@ -63,7 +63,7 @@ def cpu(config: Config) -> None:
     )  # fmt: skip
     config.passes.flow = config.passes.ddpm = 20
     config.evaluate.n = 300
-    config.expected = "50 minutes on 2 CPU cores, from a few training steps; the audits are not counted"
+    config.expected = "2 hours on 2 CPU cores"
 
 
 def gpu(config: Config) -> None:
