@@ -3,7 +3,11 @@
 `materialise`: XLA fuses cheap element-wise producers into every consumer. The gradient along a chain of residual
 blocks is a sum over all blocks passed so far, and each consumer of it computes that sum anew, at a cost that grows
 with the square of the depth. An optimisation barrier does not help, since it is removed before fusion; a conditional
-cannot be fused.
+cannot be fused. `materialise_gradient` does it to the gradient alone.
+
+`sum_over_space` and its transpose `spread`: a reduction over height and width, channels last, is compiled to one scalar
+addition after the other. Additions of one half of the positions to the other are vectorised, and several times as
+fast; their rounding errors grow with the logarithm of the positions instead of their number.
 
 `jit`: of XLA's two CPU libraries for convolutions and matrix products the newer one (YNNPACK) is the slower on the
 convolutions of a U-Net, so that it is left out. `analysis.bench` measures both.
@@ -12,6 +16,8 @@ convolutions of a U-Net, so that it is left out. `analysis.bench` measures both.
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
+from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -30,15 +36,78 @@ def materialise(x: Array) -> Array:
     return materialise_p.bind(x)
 
 
+def materialise_gradient(x: Array) -> Array:
+    """x; the gradient with respect to it is written to memory once on a CPU."""
+    return materialise_gradient_p.bind(x)
+
+
+def sum_over_space(x: Array) -> Array:
+    """The sum over positions, [..., h, w, c] -> [..., c]; its gradient is `spread`."""
+    return sum_over_space_p.bind(x)
+
+
+def spread(x: Array, height: int, width: int) -> Array:
+    """x at every position, [..., c] -> [..., height, width, c]; its gradient is `sum_over_space`."""
+    return spread_p.bind(x, height=height, width=width)
+
+
+def identity(x: Array) -> Array:
+    return x
+
+
 def write_out(x: Array) -> Array:
     # Both branches give x, whatever the first element is, but the compiler does not know.
     return jax.lax.cond(x[(0,) * x.ndim] == 0, lambda x: x + 0, lambda x: x, x)
 
 
-materialise_p = Primitive("materialise")
-materialise_p.def_impl(lambda x: x)
-materialise_p.def_abstract_eval(lambda x: x)
-ad.deflinear2(materialise_p, lambda cotangent, _: [materialise(cotangent)])
-batching.defvectorized(materialise_p)
-mlir.register_lowering(materialise_p, mlir.lower_fun(lambda x: x, multiple_results=False))
-mlir.register_lowering(materialise_p, mlir.lower_fun(write_out, multiple_results=False), platform="cpu")
+def add_up(x: Array) -> Array:
+    return x.sum((-3, -2))
+
+
+def add_halves(x: Array) -> Array:
+    dtype, x = x.dtype, x.reshape(*x.shape[:-3], -1, x.shape[-1])
+    x = x.astype(jnp.promote_types(dtype, jnp.float32))  # as `sum` does: half precision would lose the small terms
+    while x.shape[-2] and x.shape[-2] % 2 == 0:
+        half = x.shape[-2] // 2
+        x = x[..., :half, :] + x[..., half:, :]
+    return x.sum(-2).astype(dtype)
+
+
+def broadcast(x: Array, height: int, width: int) -> Array:
+    return jnp.broadcast_to(x[..., None, None, :], (*x.shape[:-1], height, width, x.shape[-1]))
+
+
+def define(name: str, anywhere: Callable, on_cpu: Callable, shape: Callable, transpose: Callable) -> Primitive:
+    """A linear primitive of one array whose leading axes are a batch.
+
+    Args:
+      anywhere, on_cpu: (x, **parameters) -> result, for each kind of device.
+      shape: (shape of x, **parameters) -> shape of the result.
+      transpose: (gradient, abstract x, **parameters) -> gradient with respect to x.
+    """
+    primitive = Primitive(name)
+    primitive.def_impl(anywhere)
+    primitive.def_abstract_eval(lambda x, **parameters: ShapedArray(shape(x.shape, **parameters), x.dtype))
+    ad.deflinear2(primitive, lambda gradient, x, **parameters: [transpose(gradient, x.aval, **parameters)])
+
+    def batch(arrays, axes, **parameters):
+        return primitive.bind(jnp.moveaxis(arrays[0], axes[0], 0), **parameters), 0
+
+    batching.primitive_batchers[primitive] = batch
+    mlir.register_lowering(primitive, mlir.lower_fun(anywhere, multiple_results=False))
+    mlir.register_lowering(primitive, mlir.lower_fun(on_cpu, multiple_results=False), platform="cpu")
+    return primitive
+
+
+materialise_p = define("materialise", identity, write_out, identity, lambda gradient, x: materialise(gradient))
+materialise_gradient_p = define(
+    "materialise_gradient", identity, identity, identity, lambda gradient, x: materialise(gradient)
+)
+sum_over_space_p = define(
+    "sum_over_space", add_up, add_halves, lambda shape: (*shape[:-3], shape[-1]),
+    lambda gradient, x: spread(gradient, *x.shape[-3:-1]),
+)  # fmt: skip
+spread_p = define(
+    "spread", broadcast, broadcast, lambda shape, height, width: (*shape[:-1], height, width, shape[-1]),
+    lambda gradient, x, height, width: sum_over_space(gradient),
+)  # fmt: skip

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from models.cpu import materialise_gradient, spread, sum_over_space
+
 Array = jax.Array
 Dtype = Any
 zeros = nn.initializers.zeros
@@ -43,8 +45,8 @@ class Conv(nn.Module):
     def __call__(self, x: Array) -> Array:
         kernel = self.param("kernel", self.kernel_init, (self.size, self.size, x.shape[-1], self.features))
         bias = self.param("bias", zeros, (self.features,))
-        x, kernel, bias = (a.astype(self.dtype) for a in (x, kernel, bias))
-        return conv2d(x, kernel, self.stride, self.padding) + bias
+        x = conv2d(x.astype(self.dtype), kernel.astype(self.dtype), self.stride, self.padding)
+        return add_bias(x, bias)
 
 
 def conv2d(x: Array, kernel: Array, stride: int = 1, padding: tuple[int, int] = (1, 1)) -> Array:
@@ -53,6 +55,12 @@ def conv2d(x: Array, kernel: Array, stride: int = 1, padding: tuple[int, int] = 
         return x @ kernel[0, 0]
     stride, padding = (stride,) * 2, (padding,) * 2
     return jax.lax.conv_general_dilated(x, kernel, stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def add_bias(x: Array, bias: Array) -> Array:
+    """x [b, h, w, c] + bias [c] in x's dtype; the bias's gradient is summed in the bias's own."""
+    b, h, w, c = x.shape
+    return x + spread(jnp.broadcast_to(bias, (b, c)), h, w).astype(x.dtype)
 
 
 class GroupNorm(nn.Module):
@@ -79,7 +87,7 @@ class GroupNorm(nn.Module):
         offset = self.param("bias", zeros, (c,))
         x = x.astype(jnp.float32)
         # Channels are reduced over space first: contiguous sums, and only [b, c] numbers are ever regrouped.
-        moments = jnp.stack([x.mean((1, 2)), jnp.square(x).mean((1, 2))])
+        moments = jnp.stack([sum_over_space(x), sum_over_space(jnp.square(x))]) / (h * w)
         mean, square = moments.reshape(2, b, groups, c // groups).mean(-1)
         inverse = jax.lax.rsqrt(jnp.maximum(square - jnp.square(mean), 0) + self.epsilon)
         mean, inverse = (jnp.repeat(a, c // groups, axis=-1) for a in (mean, inverse))
@@ -87,7 +95,8 @@ class GroupNorm(nn.Module):
         b_ = offset - mean * a
         if scale is not None:
             a, b_ = a * (1 + scale), b_ * (1 + scale) + shift
-        return (x * a[:, None, None] + b_[:, None, None]).astype(self.dtype)
+        # The activation that follows is dear to differentiate, and this gradient is used three times.
+        return materialise_gradient((x * spread(a, h, w) + spread(b_, h, w)).astype(self.dtype))
 
 
 class Dropout(nn.Module):

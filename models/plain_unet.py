@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from models.layers import Array, Conv, Dropout, Dtype, LabelEmbedding, TimeEmbedding, conv2d, zeros
+from models.layers import Array, Conv, Dropout, Dtype, LabelEmbedding, TimeEmbedding, add_bias, conv2d, zeros
 
 he_normal = nn.initializers.he_normal()
 # Each result of a 2 x 2 transposed convolution sees one of its four taps: a quarter of the fan that is counted.
@@ -60,7 +60,7 @@ class ConditionedConv(nn.Module):
         bias = self.param("bias", zeros, (self.features,))
         kernel = spectral_norm(kernel, self.spectral) if self.spectral else kernel
         kernel = kernel.astype(self.dtype)
-        y = conv2d(x.astype(self.dtype), kernel[:, :, :c]) + bias.astype(self.dtype)
+        y = add_bias(conv2d(x.astype(self.dtype), kernel[:, :, :c]), bias)
         if e:
             y = y + conv_constant(embedding.astype(self.dtype), kernel[:, :, c:], *x.shape[1:3])
         return y
@@ -96,7 +96,7 @@ class TransposedConv(nn.Module):
         bias = self.param("bias", zeros, (self.features,))
         kernel = spectral_norm(kernel, self.spectral) if self.spectral else kernel
         y = jnp.einsum("bhwc,rscd->bhrwsd", x.astype(self.dtype), kernel.astype(self.dtype))
-        return y.reshape(b, 2 * h, 2 * w, self.features) + bias.astype(self.dtype)
+        return add_bias(y.reshape(b, 2 * h, 2 * w, self.features), bias)
 
 
 class Level(nn.Module):

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from models.cpu import materialise
+from models.cpu import materialise, spread
 from models.layers import (
     Array,
     Conv,
@@ -67,7 +67,7 @@ class ResBlock(nn.Module):
             scale, shift = jnp.split(condition.astype(jnp.float32), 2, axis=-1)
             h = self.norm(name="norm_1")(h, scale, shift)
         else:
-            h = self.norm(name="norm_1")(h + condition[:, None, None])
+            h = self.norm(name="norm_1")(h + spread(condition, *h.shape[1:3]))
         h = Dropout(self.dropout, name="dropout")(nn.silu(h), keys)
         h = conv(kernel_init=zeros, name="conv_1")(h)
         if x.shape[-1] != self.features:

@@ -1,11 +1,16 @@
-"""`materialise` changes nothing but where XLA writes."""
+"""What is done for CPUs changes nothing but where XLA writes, and in which order it adds."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from models.cpu import jit, materialise
+from models.cpu import jit, materialise, materialise_gradient, spread, sum_over_space
+
+TRANSFORMS = [
+    lambda f: f, jax.vmap, lambda f: jax.vmap(f, 1, 1), lambda f: jax.grad(lambda x: f(x).sum()),
+    lambda f: lambda x: jax.jvp(f, (x,), (x + 1,))[1], lambda f: jax.hessian(lambda x: f(x).sum()),
+]  # fmt: skip
 
 
 def chain(x, write):
@@ -14,13 +19,11 @@ def chain(x, write):
     return x
 
 
-@pytest.mark.parametrize("transform", [
-    lambda f: f, jax.vmap, lambda f: jax.grad(lambda x: f(x).sum()),
-    lambda f: lambda x: jax.jvp(f, (x,), (x + 1,))[1], lambda f: jax.hessian(lambda x: f(x).sum()),
-])  # fmt: skip
-def test_it_is_the_identity_under_every_transformation(transform):
+@pytest.mark.parametrize("write", [materialise, materialise_gradient])
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_it_is_the_identity_under_every_transformation(transform, write):
     x = jnp.array([[0.0, -1.5, 2.0], [jnp.pi, 0.3, -0.0]])
-    ours = jit(transform(lambda x: chain(x, materialise)))(x)
+    ours = jit(transform(lambda x: chain(x, write)))(x)
     np.testing.assert_allclose(ours, transform(lambda x: chain(x, lambda x: x))(x), rtol=1e-6, atol=1e-6)
 
 
@@ -29,9 +32,51 @@ def test_nan_and_infinity_pass():
     np.testing.assert_array_equal(jit(materialise)(x), x)
 
 
-def test_a_cpu_cannot_fuse_over_it():
-    text = jax.jit(lambda x: chain(x, materialise)).lower(jnp.ones((2, 2))).compile().as_text()
-    plain = jax.jit(lambda x: chain(x, lambda x: x)).lower(jnp.ones((2, 2))).compile().as_text()
+@pytest.mark.parametrize("write, use", [
+    (materialise, lambda f: f), (materialise_gradient, lambda f: jax.grad(lambda x: f(x).sum())),
+])  # fmt: skip
+def test_a_cpu_cannot_fuse_over_it(write, use):
     if jax.default_backend() != "cpu":
         pytest.skip("nothing is written out elsewhere")
-    assert "conditional" in text and "conditional" not in plain
+    ours, plain = (jax.jit(use(lambda x, w=w: chain(x, w))).lower(jnp.ones((2, 2))) for w in (write, lambda x: x))
+    assert "conditional" in ours.compile().as_text() and "conditional" not in plain.compile().as_text()
+
+
+def moments(x, add, everywhere):
+    mean, square = add(x), add(x**2)
+    return jnp.sin(x - everywhere(mean, *x.shape[-3:-1])) * everywhere(square, *x.shape[-3:-1])
+
+
+def plain_sum(x):
+    return x.sum((-3, -2))
+
+
+def plain_spread(x, height, width):
+    return jnp.broadcast_to(x[..., None, None, :], (*x.shape[:-1], height, width, x.shape[-1]))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 4, 2), (2, 2, 3, 5, 1), (2, 1, 1, 1, 3), (2, 2, 6, 2, 3)])
+@pytest.mark.parametrize("transform", TRANSFORMS[:-1])
+def test_sums_and_their_transpose_under_every_transformation(transform, shape):
+    with jax.enable_x64(True):
+        x = jnp.asarray(np.random.default_rng(0).normal(size=shape))
+        ours = jit(transform(lambda x: moments(x, sum_over_space, spread)))(x)
+        theirs = transform(lambda x: moments(x, plain_sum, plain_spread))(x)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_the_gradient_of_a_gradient_of_sums():
+    with jax.enable_x64(True):
+        x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 2, 4, 2)))
+
+        def twice(*pair):
+            return jit(jax.grad(lambda x: jnp.square(jax.grad(lambda x: moments(x, *pair).sum())(x)).sum()))(x)
+
+        np.testing.assert_allclose(twice(sum_over_space, spread), twice(plain_sum, plain_spread), rtol=1e-10)
+
+
+def test_half_precision_is_added_up_in_single():
+    x = jnp.asarray(np.random.default_rng(0).uniform(size=(1, 64, 64, 8)), jnp.bfloat16)
+    exact, ours = jnp.asarray(np.asarray(x, np.float64).sum((1, 2)), jnp.bfloat16), jit(sum_over_space)(x)
+    assert ours.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(ours.astype(jnp.float32), exact.astype(jnp.float32))

@@ -1,0 +1,53 @@
+"""Convolution and group normalisation beside Flax's: values, and gradients with respect to everything."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from models.cpu import jit
+from models.layers import Conv, GroupNorm
+
+
+def values_and_gradients(function, *args):
+    """The result, and the gradients of a sum in which every element has its own weight."""
+    out = jit(function)(*args)
+    weight = jnp.sin(jnp.arange(out.size, dtype=jnp.float32)).reshape(out.shape)
+    return out, jit(jax.grad(lambda args: jnp.sum(weight * function(*args))))(args)
+
+
+def assert_same(ours, theirs):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4), ours, theirs)
+
+
+@pytest.fixture
+def image():
+    return jnp.asarray(np.random.default_rng(0).normal(1.0, 2.0, (3, 6, 4, 8)), jnp.float32)
+
+
+@pytest.mark.parametrize("size, stride, padding", [(3, 1, (1, 1)), (3, 2, (0, 1)), (1, 1, (0, 0)), (1, 2, (0, 0))])
+def test_convolution(image, size, stride, padding):
+    ours = Conv(5, size, stride, padding)
+    theirs = nn.Conv(5, (size, size), stride, [padding, padding])
+    params = ours.init(jax.random.key(0), image)["params"] | {"bias": jnp.arange(5.0)}
+    apply = lambda net: lambda params, x: net.apply({"params": params}, x)  # noqa: E731
+    assert_same(values_and_gradients(apply(ours), params, image), values_and_gradients(apply(theirs), params, image))
+
+
+@pytest.mark.parametrize("modulated", [False, True])
+@pytest.mark.parametrize("groups", [1, 4, 8])
+def test_group_norm_before_an_activation(image, groups, modulated):
+    draw = np.random.default_rng(1)
+    params = {name: jnp.asarray(draw.normal(size=8), jnp.float32) for name in ("scale", "bias")}
+    scale, shift = (jnp.asarray(draw.normal(size=(3, 8)) * modulated, jnp.float32) for _ in range(2))
+
+    def ours(params, x, scale, shift):
+        return nn.silu(GroupNorm(groups).apply({"params": params}, x, *((scale, shift) if modulated else ())))
+
+    def theirs(params, x, scale, shift):
+        y = nn.GroupNorm(groups, epsilon=1e-5).apply({"params": params}, x)
+        return nn.silu(y * (1 + scale[:, None, None]) + shift[:, None, None] if modulated else y)
+
+    args = params, image, scale, shift
+    assert_same(values_and_gradients(ours, *args), values_and_gradients(theirs, *args))
