@@ -53,8 +53,9 @@ def get_schedule_options() -> Config:
     options = Config()
     options.num_steps = 1000  # T of the discrete chains
     options.rescale = True  # linear: multiply the betas by 1000 / T, so that a shorter chain ends in noise
-    options.p_mean = -1.2  # edm: mean of ln sigma in training
-    options.p_std = 1.2  # edm: its standard deviation
+    # EDM's are -1.2 and 1.2. Where the prior's linear estimate does the work at high noise, more is left at low noise.
+    options.p_mean = -1.8  # edm: mean of ln sigma in training
+    options.p_std = 1.6  # edm: its standard deviation
     options.sigma_min = 0.002  # edm: lowest noise level sampled
     options.sigma_max = 80.0  # edm: highest
     options.beta_min = 0.1  # vp_sde: rate at t = 0
@@ -64,7 +65,7 @@ def get_schedule_options() -> Config:
 
 def get_sample() -> Config:
     sample = Config()
-    sample.sampler = "dpmpp"  # ddpm, ddim, dpmpp, dpmpp_sde, euler, heun, em
+    sample.sampler = "dpmpp_sde"  # ddpm, ddim, dpmpp, dpmpp_sde, euler, heun, em
     sample.steps = 20  # network evaluations (twice as many with guidance, and with heun)
     sample.guidance = 3.0  # s in u + s (c - u): 1 is off; more shows findings clearer, at the cost of variety
     sample.guidance_low = 0.0  # noise levels sigma / alpha between which guidance applies
