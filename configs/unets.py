@@ -73,7 +73,7 @@ def _published(config: Config, schedule: str) -> None:
     model.normalise, model.center, model.stratified = "none", "pixels", False
     model.unet.patch, model.unet.local_channels, model.unet.norm_groups = 1, 0, 32
     config.train.batch_size, config.optim.net.learning_rate = 32, 1e-4
-    config.sample.guidance = 2.0
+    config.sample.sampler, config.sample.guidance = "dpmpp", 2.0
     config.optim.net.warmup = "500 steps"
 
 

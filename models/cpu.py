@@ -1,4 +1,4 @@
-"""What XLA must be told on a CPU to be fast there; on a GPU or TPU nothing here does anything.
+"""What XLA must be told on a CPU to be fast there; on a GPU or TPU these are the plain identity, sum and broadcast.
 
 `materialise`: XLA fuses cheap element-wise producers into every consumer. The gradient along a chain of residual
 blocks is a sum over all blocks passed so far, and each consumer of it computes that sum anew, at a cost that grows
@@ -7,7 +7,7 @@ cannot be fused. `materialise_gradient` does it to the gradient alone.
 
 `sum_over_space` and its transpose `spread`: a reduction over height and width, channels last, is compiled to one scalar
 addition after the other. Additions of one half of the positions to the other are vectorised, and several times as
-fast; their rounding errors grow with the logarithm of the positions instead of their number.
+fast; as long as the number of positions is even, rounding errors grow with its logarithm instead of with itself.
 
 `jit`: of XLA's two CPU libraries for convolutions and matrix products the newer one (YNNPACK) is the slower on the
 convolutions of a U-Net, so that it is left out. `analysis.bench` measures both.
@@ -65,7 +65,8 @@ def add_up(x: Array) -> Array:
 
 
 def add_halves(x: Array) -> Array:
-    dtype, x = x.dtype, x.reshape(*x.shape[:-3], -1, x.shape[-1])
+    *lead, height, width, channels = x.shape
+    dtype, x = x.dtype, x.reshape(*lead, height * width, channels)
     x = x.astype(jnp.promote_types(dtype, jnp.float32))  # as `sum` does: half precision would lose the small terms
     while x.shape[-2] and x.shape[-2] % 2 == 0:
         half = x.shape[-2] // 2
@@ -78,7 +79,7 @@ def broadcast(x: Array, height: int, width: int) -> Array:
 
 
 def define(name: str, anywhere: Callable, on_cpu: Callable, shape: Callable, transpose: Callable) -> Primitive:
-    """A linear primitive of one array whose leading axes are a batch.
+    """A linear primitive of one array of floats whose leading axes are a batch; not for use under `shard_map`.
 
     Args:
       anywhere, on_cpu: (x, **parameters) -> result, for each kind of device.
@@ -87,7 +88,7 @@ def define(name: str, anywhere: Callable, on_cpu: Callable, shape: Callable, tra
     """
     primitive = Primitive(name)
     primitive.def_impl(anywhere)
-    primitive.def_abstract_eval(lambda x, **parameters: ShapedArray(shape(x.shape, **parameters), x.dtype))
+    primitive.def_abstract_eval(lambda x, **parameters: _abstract(x, shape(x.shape, **parameters)))
     ad.deflinear2(primitive, lambda gradient, x, **parameters: [transpose(gradient, x.aval, **parameters)])
 
     def batch(arrays, axes, **parameters):
@@ -97,6 +98,10 @@ def define(name: str, anywhere: Callable, on_cpu: Callable, shape: Callable, tra
     mlir.register_lowering(primitive, mlir.lower_fun(anywhere, multiple_results=False))
     mlir.register_lowering(primitive, mlir.lower_fun(on_cpu, multiple_results=False), platform="cpu")
     return primitive
+
+
+def _abstract(x: ShapedArray, shape: tuple[int, ...]) -> ShapedArray:
+    return x if shape == x.shape else ShapedArray(shape, x.dtype)
 
 
 materialise_p = define("materialise", identity, write_out, identity, lambda gradient, x: materialise(gradient))

@@ -189,7 +189,7 @@ class DDPM:
 class SampleOptions:
     """How an image is drawn; the fields of `config.sample`, see configs/ddpm_cxr.py."""
 
-    sampler: str = "dpmpp"
+    sampler: str = "dpmpp_sde"
     steps: int = 20
     guidance: float = 1.0
     guidance_low: float = 0.0

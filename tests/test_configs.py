@@ -6,6 +6,7 @@ import pytest
 
 from configs import datasets, ddpm_cxr, flow_cxr, flow_seg, gan_cxr, pretrain_natural, unet_seg, vae_cxr
 from data import NAMES, DataOptions
+from models import ddpm, flow
 from models import family as families
 from models.family import FAMILIES
 from train.build import make_plan
@@ -97,3 +98,9 @@ def test_the_best_checkpoint_is_by_kid_where_samples_are_scored():
     assert make_plan(gan_cxr.get_config("smoke"), 100).best == "val_loss"
     config.checkpoint.best = "val_loss"
     assert make_plan(config, 100).best == "val_loss"
+
+
+@pytest.mark.parametrize("config, options", [(ddpm_cxr, ddpm.SampleOptions()), (flow_cxr, flow.SampleOptions())])
+def test_a_family_samples_by_default_as_its_config_does(config, options):
+    sample = config.get_sample()
+    assert (options.sampler, options.steps) == (sample.sampler, sample.steps)

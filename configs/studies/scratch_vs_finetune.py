@@ -51,7 +51,9 @@ def cpu(config: Config) -> None:
     # As natural-image models are published: without what is known of the images at hand but their mean.
     config.family_fields.ddpm = (
         "model.unet.patch=4", "model.unet.channels=64", "model.prior=isotropic", "optim.net.schedule=constant",
-        "optim.net.learning_rate=1e-3",  # of the protocol; that of the config is of another prior since
+        # Of the protocol, and EDM's; those of the config are of another prior since.
+        "optim.net.learning_rate=1e-3", "model.schedule_options.p_mean=-1.2", "model.schedule_options.p_std=1.2",
+        "sample.sampler=dpmpp",
     )  # fmt: skip
     config.family_fields.gan = ("model.generator_channels=(128,96)", "model.discriminator_channels=(128,96)")
     config.expected = "2 hours on 2 cores of an Intel Xeon, --workers 2"

@@ -128,7 +128,7 @@ def assert_close(a, b, **tolerance):
 
 
 def assert_eight_images_are_reproduced(family, **options):
-    """Overfit: after a few hundred steps on 8 images, every sample is one of them, and all are found."""
+    """Overfit: after a few hundred steps on 8 images, the median sample is one of them, and all are found."""
     batch = make_batch(8)
     coarse = np.random.default_rng(1).uniform(-1, 1, (8, 4, 4, 1))
     batch["image"] = jnp.asarray(coarse.repeat(2, 1).repeat(2, 2), jnp.float32)

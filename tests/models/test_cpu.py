@@ -80,3 +80,16 @@ def test_half_precision_is_added_up_in_single():
     exact, ours = jnp.asarray(np.asarray(x, np.float64).sum((1, 2)), jnp.bfloat16), jit(sum_over_space)(x)
     assert ours.dtype == jnp.bfloat16
     np.testing.assert_array_equal(ours.astype(jnp.float32), exact.astype(jnp.float32))
+
+
+def test_an_accelerator_gets_plain_sums():
+    x = jax.ShapeDtypeStruct((2, 4, 4, 3), jnp.float32)
+    gradient = jax.jit(jax.grad(lambda x: moments(materialise_gradient(x), sum_over_space, spread).sum()))
+    for platforms, there in ((["cuda"], False), (["cpu"], True)):
+        text = jax.export.export(gradient, platforms=platforms)(x).mlir_module()
+        assert ("case" in text) is there and ("stablehlo.reduce" in text)
+
+
+def test_sums_over_nothing():
+    np.testing.assert_array_equal(jit(sum_over_space)(jnp.ones((2, 0, 3, 1))), 0)
+    assert jit(sum_over_space)(jnp.ones((0, 2, 2, 1))).shape == (0, 1)

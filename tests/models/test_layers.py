@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.cpu import jit
-from models.layers import Conv, GroupNorm
+from models.layers import Conv, GroupNorm, add_bias
 
 
 def values_and_gradients(function, *args):
@@ -51,3 +51,9 @@ def test_group_norm_before_an_activation(image, groups, modulated):
 
     args = params, image, scale, shift
     assert_same(values_and_gradients(ours, *args), values_and_gradients(theirs, *args))
+
+
+def test_the_gradient_of_a_bias_is_summed_in_single_precision():
+    x = jnp.asarray(np.random.default_rng(0).uniform(size=(16, 8, 8, 2)), jnp.bfloat16)
+    gradient = jit(jax.grad(lambda bias: jnp.sum(add_bias(x, bias) * x)))(jnp.zeros(2))
+    np.testing.assert_allclose(gradient, np.asarray(x, np.float64).sum((0, 1, 2)), rtol=1e-5)
