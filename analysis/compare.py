@@ -7,7 +7,8 @@ strips of samples beside them.
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from analysis.comparison.comparable import Group, group
@@ -29,6 +30,8 @@ def main(argv: list[str] | None = None) -> int:
 def compare(results: list[str | Path], out: Path, every: bool = False) -> None:
     """Prints and writes the tables, and draws the figures, of result files and folders of them.
 
+    Figures of an earlier call that are not drawn any more are removed, so that none outlives the numbers it shows.
+
     Args:
       every: in the tables, all samplings of a run, and not one.
     """
@@ -40,7 +43,9 @@ def compare(results: list[str | Path], out: Path, every: bool = False) -> None:
     if others:
         print(f"passed over, no results of analysis.evaluate: {', '.join(map(str, others))}")
     show(write_tables(groups, out, every))
-    write_text(out / "captions.md", "".join(line for of in groups for line in write_figures(of, out)))
+    captions = {name: text for of in groups for name, text in write_figures(of, out).items()}
+    remove_others(out, captions)
+    write_text(out / "captions.md", "".join(f"**{name}.** {text}\n\n" for name, text in captions.items()))
     print(out)
 
 
@@ -57,14 +62,14 @@ def write_tables(groups: list[Group], out: Path, every: bool) -> list:
     return tables
 
 
-def write_figures(of: Group, out: Path) -> list[str]:
-    """Draws what a group of results has data for into OUT/GROUP/; returns the captions in Markdown.
+def write_figures(of: Group, out: Path) -> dict[str, str]:
+    """Draws what a group of results has data for into OUT/GROUP/; returns {"GROUP/FIGURE": caption}.
 
     One line says which figures were not drawn, and why.
     """
     from analysis.plots.drawing import NothingToDraw, save
 
-    folder, captions, missing = out / of.name, [], []
+    folder, captions, missing = out / of.name, {}, []
     folder.mkdir(exist_ok=True)
     for name, draw in _figures(of):
         try:
@@ -73,10 +78,26 @@ def write_figures(of: Group, out: Path) -> list[str]:
             missing.append(f"{name} ({reason})")
             continue
         save(drawing, folder)
-        captions.append(f"**{of.name}/{drawing.name}.** {drawing.caption}\n\n")
+        captions[f"{of.name}/{drawing.name}"] = drawing.caption
     if missing:
         print(f"{of.name}, not drawn: {'; '.join(missing)}")
     return captions
+
+
+def remove_others(out: Path, drawn: Collection[str]) -> None:
+    """Removes the figures that OUT/captions.md of an earlier call names, "GROUP/FIGURE", but for those in `drawn`.
+
+    Other files in OUT are somebody else's, and stay.
+    """
+    captions = out / "captions.md"
+    text = captions.read_text() if captions.exists() else ""
+    told = re.findall(r"^\*\*(\w[\w.-]*/\w[\w.-]*)\.\*\* ", text, re.MULTILINE)
+    for name in set(told) - set(drawn):
+        for kind in ("pdf", "png"):
+            (out / f"{name}.{kind}").unlink(missing_ok=True)
+        folder = (out / name).parent
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _figures(of: Group) -> Iterator[tuple[str, Callable]]:

@@ -309,6 +309,32 @@ def test_the_command_writes_all_and_says_what_it_did_not_draw(tmp_path, capsys):
     assert [r["row"] for r in rows] == ["run"] * 3 + ["floor", "ceiling"] + ["run"] * 3 + ["floor", "ceiling"]
 
 
+def test_a_figure_that_is_not_drawn_any_more_is_removed_and_no_other_file(tmp_path, capsys):
+    study, out = tmp_path / "study", tmp_path / "out"
+    write_families(study, ("vae", "flow"))
+    group_of_1000 = out / "phantom_cxr_64_test_n1000_1000"
+    compare.main([str(study), "--out", str(out)])
+    assert (group_of_1000 / f"trilemma_{SPACE}.png").exists()
+    (group_of_1000 / "mine.png").write_text("kept")
+    (study / "vae_cxr.json").unlink()  # of one family there is no trilemma
+    compare.main([str(study), "--out", str(out)])
+    left = {path.name for path in group_of_1000.iterdir()}
+    assert {"mine.png", f"metrics_{SPACE}.png"} <= left and not any(name.startswith("trilemma") for name in left)
+
+
+def test_a_group_without_results_any_more_leaves_no_folder(tmp_path, capsys):
+    study, out = tmp_path / "study", tmp_path / "out"
+    write_families(study, ("vae", "flow"))
+    out.mkdir()
+    (out / "captions.md").write_text("**gone_n5_5/samples.** Ten images.\n\n**../mine/picture.** Not ours.\n")
+    (out / "gone_n5_5").mkdir()
+    (out / "gone_n5_5" / "samples.png").touch()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "picture.png").touch()
+    compare.main([str(study), "--out", str(out)])
+    assert not (out / "gone_n5_5").exists() and (tmp_path / "mine" / "picture.png").exists()
+
+
 def test_nothing_is_written_where_results_are_refused(tmp_path):
     other = result("flow")
     weights(other)
