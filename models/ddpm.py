@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from models import guidance, likelihood, samplers, schedules
+from models import draws, guidance, likelihood, samplers, schedules
 from models.denoiser import Denoised, DenoiseFn, Denoiser, per_image
 from models.family import Batch, Setting
 from models.label_mean import LabelMean, label_mean, residual_std
@@ -88,7 +88,7 @@ class DDPM:
         options = SampleOptions(**options)
         schedule = self.denoiser.schedule
         times = samplers.time_grid(schedule, options.steps, options.spacing)
-        noise = jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, 0), self.image_shape))(keys)
+        noise = draws.normal(jax.vmap(jax.random.fold_in, (0, None))(keys, 0), self.image_shape)
         denoise = self.denoise_fn(state.sampling_params("net"), label, options)
         step_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
         z = samplers.sample(
@@ -154,7 +154,7 @@ class DDPM:
         u = jax.vmap(jax.random.uniform)(keys[:, 0]) if training else even_draws(batch["id"])
         if training and self.stratified:
             u = (jnp.arange(len(u)) + u) / len(u)
-        eps = jax.vmap(lambda k: jax.random.normal(k, batch["image"].shape[1:]))(keys[:, 1])
+        eps = draws.normal(keys[:, 1], batch["image"].shape[1:])
         label = batch["label"]
         if training:
             hidden = jax.vmap(jax.random.uniform)(keys[:, 2]) < self.label_drop

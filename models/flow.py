@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from models import coupling, guidance, ode, paths
+from models import coupling, draws, guidance, ode, paths
 from models.denoiser import per_image
 from models.divergence import exact_divergence, hutchinson
 from models.family import Batch, Setting
@@ -96,7 +96,7 @@ class Flow:
         options = SampleOptions(**options)
         if options.steps < 1:
             raise ValueError(f"sample.steps must be at least 1, not {options.steps}")
-        noise = jax.vmap(lambda k: jax.random.normal(k, self.image_shape))(keys)
+        noise = draws.normal(keys, self.image_shape)
         velocity = self.velocity_fn(state.sampling_params("net"), label, options)
         times = np.linspace(0.0, 1.0, options.steps + 1)
         z = ode.solve(options.sampler, velocity, noise, times, options.tolerance)
@@ -160,7 +160,7 @@ class Flow:
         u = jax.vmap(jax.random.uniform)(keys[:, 0]) if training else even_draws(batch["id"])
         if training and self.stratified:
             u = (jnp.arange(len(u)) + u) / len(u)
-        eps = jax.vmap(lambda k: jax.random.normal(k, batch["image"].shape[1:]))(keys[:, 1])
+        eps = draws.normal(keys[:, 1], batch["image"].shape[1:])
         label, drawn = batch["label"], {"t": paths.sample_time(self.time, u, self.time_mean, self.time_std)}
         if training:
             hidden = jax.vmap(jax.random.uniform)(keys[:, 2]) < self.label_drop

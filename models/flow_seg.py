@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from models import ode, paths
+from models import draws, ode, paths
 from models.augment import dihedral
 from models.distance import signed_distance
 from models.family import Batch, Setting
@@ -96,7 +96,7 @@ class FlowSeg:
         if options.steps < 1 or options.ensemble < 1:
             raise ValueError(f"sample.steps={options.steps} and sample.ensemble={options.ensemble} must be at least 1")
         b, h, w, _ = image.shape
-        noise = jax.vmap(lambda k: jax.random.normal(k, (options.ensemble, h, w, 1)))(keys)
+        noise = draws.normal(keys, (options.ensemble, h, w, 1))
         noise = noise.reshape(b * options.ensemble, h, w, 1)
         velocity = self.velocity_fn(state.sampling_params("net"), image, options.ensemble)
         times = np.linspace(0.0, 1.0, options.steps + 1)
@@ -153,7 +153,7 @@ class FlowSeg:
             image, mask = jax.vmap(dihedral)((image, mask), keys[:, 2])
         u = jax.vmap(jax.random.uniform)(keys[:, 0]) if training else even_draws(batch["id"])
         sdf = signed_distance(mask, self.truncation)
-        eps = jax.vmap(lambda k: jax.random.normal(k, sdf.shape[1:]))(keys[:, 1])
+        eps = draws.normal(keys[:, 1], sdf.shape[1:])
         t = paths.sample_time(self.time, u, self.time_mean, self.time_std)
         drawn = {"z": image, "target": mask, "sdf": sdf, "eps": eps, "t": t}
         return batch | drawn | ({"dropout": keys[:, 3]} if training else {})

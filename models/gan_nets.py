@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from models.cpu import materialise
+from models.draws import as_matrix
 from models.layers import Array, Conv, Dtype, LabelEmbedding, depth_to_space, downsample_mean, space_to_depth, zeros
 
 SLOPE = 0.2  # of leaky ReLU
@@ -24,10 +25,10 @@ activate = partial(nn.leaky_relu, negative_slope=SLOPE)
 
 def he_normal(scale: float = 1.0) -> Callable:
     """Kernels whose output, after leaky ReLU, has the input's variance times scale^2."""
-    return nn.initializers.variance_scaling((GAIN * scale) ** 2, "fan_in", "normal")
+    return as_matrix(nn.initializers.variance_scaling((GAIN * scale) ** 2, "fan_in", "normal"))
 
 
-linear_normal = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+linear_normal = as_matrix(nn.initializers.variance_scaling(1.0, "fan_in", "normal"))
 
 
 def repeated(patch: int) -> Callable:

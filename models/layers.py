@@ -14,12 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from models import draws
 from models.cpu import materialise_gradient, spread, sum_over_space
 
 Array = jax.Array
 Dtype = Any
 zeros = nn.initializers.zeros
-lecun_normal = nn.initializers.lecun_normal()
+lecun_normal = draws.as_matrix(nn.initializers.lecun_normal())
 
 
 class Conv(nn.Module):
@@ -114,8 +115,8 @@ class Dropout(nn.Module):
             return x
         place = zlib.crc32("/".join(self.path).encode())
         keep = round((1 - self.rate) * 2**16)
-        draw = jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, place), x.shape[1:], jnp.uint16))
-        return jnp.where(draw(keys) < keep, x * (2**16 / keep), 0).astype(x.dtype)
+        drawn = draws.bits(jax.vmap(lambda key: jax.random.fold_in(key, place))(keys), x.shape[1:])
+        return jnp.where(drawn < keep, x * (2**16 / keep), 0).astype(x.dtype)
 
 
 def sinusoid(

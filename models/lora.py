@@ -13,6 +13,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from models.layers import lecun_normal
+
 FACTORS = ("lora_a", "lora_b")
 
 
@@ -59,7 +61,7 @@ def add_factors(params: Mapping[str, Any], key: jax.Array, rank: int, path: tupl
             *window, c, d = value.shape
             r = min(rank, c, d)
             place = jax.random.fold_in(key, zlib.crc32("/".join(path).encode()))
-            out["lora_a"] = nn.initializers.lecun_normal()(place, (*window, c, r), jnp.float32)
+            out["lora_a"] = lecun_normal(place, (*window, c, r), jnp.float32)
             out["lora_b"] = jnp.zeros((r, d))
     return out
 

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from models import draws
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NORMALISATIONS = ("data", "none", "imagenet")
 
@@ -45,7 +47,7 @@ def dequantise(pixels: PixelScale, z: jax.Array, keys: jax.Array) -> tuple[jax.A
     Returns:
       z moved within each value's bin, and log of the bin's volume: log P(image) >= E[log p(z)] + log volume, nats.
     """
-    shift = jax.vmap(lambda key: jax.random.uniform(key, z.shape[1:], z.dtype, -0.5, 0.5))(keys)
+    shift = draws.uniform(keys, z.shape[1:], z.dtype, -0.5, 0.5)
     log_volume = float(np.prod(z.shape[1:-1]) * np.sum(np.log(pixels.bin_width)))
     return z + jnp.asarray(pixels.bin_width, z.dtype) * shift, log_volume
 

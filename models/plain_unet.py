@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from models.draws import as_matrix
 from models.layers import Array, Conv, Dropout, Dtype, LabelEmbedding, TimeEmbedding, add_bias, conv2d, zeros
 
-he_normal = nn.initializers.he_normal()
+he_normal = as_matrix(nn.initializers.he_normal())
 # Each result of a 2 x 2 transposed convolution sees one of its four taps: a quarter of the fan that is counted.
-he_normal_up = nn.initializers.variance_scaling(8.0, "fan_in", "truncated_normal")
+he_normal_up = as_matrix(nn.initializers.variance_scaling(8.0, "fan_in", "truncated_normal"))
 
 
 def spectral_norm(kernel: Array, iterations: int) -> Array:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from models import draws
 from models.denoiser import DenoiseFn
 from models.schedules import DiscreteVP, Schedule
 
@@ -229,7 +230,7 @@ def _heun(denoise: DenoiseFn, times, alpha, sigma, x) -> jax.Array:
 def unit_noise(keys, index, like) -> jax.Array:
     """Unit normal noise [b, h, w, c] of step `index`, each image from its own key."""
     keys = jax.vmap(jax.random.fold_in, (0, None))(keys, index)
-    return jax.vmap(lambda key: jax.random.normal(key, like.shape[1:], like.dtype))(keys)
+    return draws.normal(keys, like.shape[1:], like.dtype)
 
 
 def _pairs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

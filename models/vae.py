@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from models import draws
 from models.discretised import discretised_gaussian, discretised_logistic
 from models.family import Batch, Setting
 from models.lora import LowRank
@@ -197,7 +198,7 @@ class VAE:
 
     def _normal(self, keys: jax.Array, stream: int, shape: tuple[int, ...]) -> jax.Array:
         """[b, *shape] standard normal numbers, other ones for each `stream`."""
-        return jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, stream), shape))(keys)
+        return draws.normal(jax.vmap(jax.random.fold_in, (0, None))(keys, stream), shape)
 
     def _noise(self, keys: jax.Array) -> list[jax.Array]:
         """Standard normal numbers of each group [b, h, w, latent]."""

@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from models.draws import as_matrix
 from models.layers import (
     Array,
     Conv,
@@ -141,8 +142,9 @@ class VAENet(nn.Module):
         self.encoder = [[block(widths[level]) for _ in range(self.blocks)] for level in levels]
         self.narrow = [conv(width, 1, padding=(0, 0)) for width in widths]
         # What every image has at its place, the decoder's input at the coarsest level.
+        coarsest, others = (as_matrix(nn.initializers.normal(deviation)) for deviation in (0.5, 0.1))
         self.place = [
-            self.param(f"place_{level}", nn.initializers.normal(0.1 if level else 0.5), (side, side, widths[level]))
+            self.param(f"place_{level}", others if level else coarsest, (side, side, widths[level]))
             for level, side in enumerate(self._sides())
         ]
         self.widen = [conv(width, 1, padding=(0, 0)) for width in widths]

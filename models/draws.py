@@ -1,0 +1,45 @@
+"""Random numbers of images and of kernels, drawn as vectors and as matrices.
+
+XLA takes several times as long to compile a draw over three or four axes as one over one or two, and a network's
+initialisation has dozens of them. The numbers are the same: those of JAX's partitionable generator, which is its
+default, depend on their place in memory alone.
+"""
+
+from collections.abc import Callable
+from math import prod
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+
+
+def normal(keys: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    """Standard normal numbers [b, *shape], each example's from its own of the keys [b]."""
+    return _each(keys, shape, lambda key, n: jax.random.normal(key, (n,), dtype))
+
+
+def uniform(keys: Array, shape: tuple[int, ...], dtype, low: float, high: float) -> Array:
+    """Uniform numbers in [low, high), [b, *shape], each example's from its own of the keys [b]."""
+    return _each(keys, shape, lambda key, n: jax.random.uniform(key, (n,), dtype, low, high))
+
+
+def bits(keys: Array, shape: tuple[int, ...]) -> Array:
+    """Uniform integers of 16 bits, [b, *shape], each example's from its own of the keys [b]."""
+    return _each(keys, shape, lambda key, n: jax.random.bits(key, (n,), jnp.uint16))
+
+
+def as_matrix(initializer: Callable) -> Callable:
+    """An initialiser of kernels [..., c, d] that draws them as [... c, d], and counts the same fan-in and fan-out.
+
+    Not for those whose fan-out is that of a window, such as Glorot's: it would be counted as d.
+    """
+
+    def init(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+        return initializer(key, (prod(shape[:-1]), shape[-1]), dtype).reshape(shape)
+
+    return init
+
+
+def _each(keys: Array, shape: tuple[int, ...], draw: Callable[[Array, int], Array]) -> Array:
+    return jax.vmap(lambda key: draw(key, prod(shape)))(keys).reshape(len(keys), *shape)
