@@ -13,7 +13,7 @@ from models.state import State
 from tests.train.helpers import train_here
 
 
-@pytest.mark.parametrize("preset", ["", ",denoising"])
+@pytest.mark.parametrize("preset", ["", pytest.param(",denoising", marks=pytest.mark.slow)])
 def test_pictures_and_numbers(preset, tmp_path):
     run, out = tmp_path / "run", tmp_path / "out"
     assert train_here(run, cache=tmp_path / "cache", config="vae_cxr", preset=f"medmnist,smoke{preset}") == 0

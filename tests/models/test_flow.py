@@ -220,6 +220,7 @@ def test_mistakes_are_named():
             make_flow(**changes)
 
 
+@pytest.mark.slow  # the DDPM's, of the same network, is not
 def test_eight_images_are_reproduced():
     family = make_flow(rate=OVERFIT_RATE, unet__channels=64)
     assert_eight_images_are_reproduced(family, sampler="midpoint", steps=20)

@@ -202,6 +202,7 @@ class PointCritic(nn.Module):
         return nn.Dense(1)(h)[:, 0], h
 
 
+@pytest.mark.slow
 def test_every_mode_of_a_ring_is_reached():
     """Eight Gaussians of deviation 0.05 on a circle of radius 1: each gets its share, and points lie near one."""
     angle = np.arange(8) * np.pi / 4

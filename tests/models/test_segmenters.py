@@ -51,6 +51,7 @@ def test_the_published_sampler_overshoots_and_ours_does_not(evaluations, end, mo
         np.testing.assert_allclose(got, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_discs_are_found(name):
     count = {"flow_seg": 400, "unet_seg": 200}[name]
@@ -78,7 +79,7 @@ def test_samples_of_an_ensemble():
         assert one.shape == (1, 1, SIZE, SIZE) and np.isfinite(one).all()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", ["flow_seg", pytest.param("unet_seg", marks=pytest.mark.slow)])
 def test_accumulation_equals_the_large_batch(name):
     options = dict(rate=0.05, optimizer=optax.sgd, dropout=0.3, augmentation="dihedral")
     whole, a = steps(make_segmenter(name, 1, **options), 2, discs(8))

@@ -161,6 +161,7 @@ def test_dropout_layers_draw_different_masks_of_the_right_mean():
     assert ((first[0] == 0) != (first[1] == 0)).mean() > 0.3
 
 
+@pytest.mark.slow
 def test_remat_gives_the_same_gradients():
     x, time, label = inputs()
     keys = jax.random.split(jax.random.key(5), 2)

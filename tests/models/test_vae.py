@@ -290,6 +290,7 @@ def test_the_game_pulls_decoded_images_to_real_ones():
     assert brightness(step(state.params["net"])) > brightness(state.params["net"])
 
 
+@pytest.mark.slow  # two networks that accumulate: the GAN's is not
 def test_adversarial_accumulation_equals_the_large_batch():
     batch, options = make_batch(8), SMALL | dict(rate=0.01, optimizer=optax.sgd)
     whole, a = steps(make_vae(1, **options), 2, batch)

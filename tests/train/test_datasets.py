@@ -61,15 +61,14 @@ SOURCES = {
     "imagenet64": imagenet64,
     "mix": tables,
 }
-QUICK = ("mix",)
-CASES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SOURCES]
 
 
 def test_every_preset_is_run():
     assert set(SOURCES) == set(datasets.PRESETS)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOURCES)
 def test_smoke(tmp_path, name):
     source = SOURCES[name](tmp_path / "source") if SOURCES[name] else None
     options = [f"--config.data.dir={source}"] if source and name != "mix" else []

@@ -19,7 +19,9 @@ from tests.train.test_resume import assert_same_run
 @pytest.mark.parametrize(
     ("config", "preset"),
     [
-        ("flow_cxr", ""), ("gan_cxr", ""), ("vae_cxr", ""),
+        pytest.param("flow_cxr", "", marks=pytest.mark.slow),  # one network, as the DDPM of test_resume
+        ("gan_cxr", ""),
+        pytest.param("vae_cxr", "", marks=pytest.mark.slow),
         pytest.param("vae_cxr", ",adversarial", marks=pytest.mark.slow),
     ],
 )  # fmt: skip

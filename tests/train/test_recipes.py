@@ -62,6 +62,7 @@ def test_its_samples_by_300_ancestral_steps(dissertation, tmp_path):
     np.testing.assert_array_equal(made["labels"], [[1, 0], [1, 0]])
 
 
+@pytest.mark.slow
 def test_attributes_are_conditioned_on(tmp_path, cache):
     """Sex beside the findings, named at sampling."""
     source = layouts.nih(tmp_path / "source")

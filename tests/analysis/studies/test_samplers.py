@@ -14,6 +14,7 @@ from tests.analysis.studies.helpers import run_study
 from tests.analysis.studies.made_up import WHAT, estimate
 
 
+@pytest.mark.slow  # a whole study that is not: test_scratch_vs_finetune
 def test_end_to_end(monkeypatch, tmp_path):
     monkeypatch.setattr(classifier, "STEPS", 3)
     code, content = run_study(monkeypatch, tmp_path, "samplers.py:smoke")
