@@ -61,12 +61,12 @@ def _look(content: dict[str, Any], arm: str) -> tuple[str, str]:
 def _steps(axis, rows: list[dict[str, Any]], content: dict[str, Any]) -> None:
     for arm in dict.fromkeys(row["arm"] for row in rows):
         color, marker = _look(content, arm)
-        for sampler, (line, fill, _) in SAMPLERS.items():
+        for sampler, (line, fill, _), beside in zip(SAMPLERS, SAMPLERS.values(), aside(len(SAMPLERS)), strict=True):
             points = [row for row in rows if (row["arm"], row["sampler"]) == (arm, sampler) and row["difference"]]
             points.sort(key=lambda row: row["steps"])
             look = {"color": color, "marker": marker, "fillstyle": fill}
             values = [to_value(row["difference"]) for row in points]
-            draw_line(axis, [row["steps"] for row in points], values, line, **look)
+            draw_line(axis, [row["steps"] * beside for row in points], values, line, **look)
     axis.axhline(0.0, color=GRAY, linewidth=0.8, zorder=0.6)
     axis.axhline(-content["config"]["margin"], color=GRAY, linewidth=0.8, linestyle=":", zorder=0.6)
     ticks = sorted({row["steps"] for row in rows})
@@ -76,16 +76,22 @@ def _steps(axis, rows: list[dict[str, Any]], content: dict[str, Any]) -> None:
 
 
 def _data(axis, rows: list[dict[str, Any]], name: str) -> None:
-    for arm in dict.fromkeys(row["arm"] for row in rows):
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
+    for arm, beside in zip(arms, aside(len(arms)), strict=True):
         color, marker = _look({"by_data": rows}, arm)
         line = sorted((row for row in rows if row["arm"] == arm), key=lambda row: row["fraction"])
-        draw_line(axis, [row["fraction"] for row in line], [to_value(row[name]) for row in line], color=color,
-                  marker=marker)  # fmt: skip
+        draw_line(axis, [row["fraction"] * beside for row in line], [to_value(row[name]) for row in line],
+                  color=color, marker=marker)  # fmt: skip
     ticks = sorted({row["fraction"] for row in rows})
     axis.set_xscale("log")
     axis.set_xticks(ticks, [f"{tick:.0%}" for tick in ticks])
     axis.set_xticks([], minor=True)
     axis.set_xlabel("Training images")
+
+
+def aside(lines: int) -> list[float]:
+    """What the places of each line on a logarithmic axis are multiplied by, so that no interval hides another."""
+    return [1.06 ** (index - (lines - 1) / 2) for index in range(lines)]
 
 
 def words(arm: str) -> str:
@@ -111,7 +117,8 @@ def _caption(content: dict[str, Any]) -> str:
         f"{_measured(content)} Above: with all training images, Dice less that of the {base} in the same images, "
         "against the solver's steps; broken: the sampler that FlowSDF published, which feeds the network another point "
         f"than the state; dotted: {content['config']['margin']:g} below, down to which a segmenter is called as good. "
-        f"Below: flows with {use['ensemble']} masks in {use['steps']} steps. {_pretrained(content)}{SEEDS} "
+        f"Below: flows with {use['ensemble']} masks in {use['steps']} steps. Lines stand a little "
+        f"aside of each other. {_pretrained(content)}{SEEDS} "
         f"{SHARED_DATA}{failed(content)} {content['device']}."
     )
 
@@ -130,7 +137,7 @@ def _pretrained(content: dict[str, Any]) -> str:
     """What pretraining is, and how much of it was taken over."""
     if not content["transfer"]:
         return ""
-    each = [f"{words(arm)} {row['loaded']:.0%} as it was, {row['adapted']:.0%} adapted, {row['fresh']:.0%} fresh"
+    each = [f"{words(arm)} {row['loaded']:.1%} as it was, {row['adapted']:.1%} adapted, {row['fresh']:.1%} fresh"
             for arm, row in content["transfer"].items()]  # fmt: skip
     source, steps = content["config"]["source"]["preset"], content["pretraining"]["steps"]
     return (
