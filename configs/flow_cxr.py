@@ -33,8 +33,10 @@ def get_model() -> Config:
     model.prior_rank = 512  # directions of that covariance, at most
     model.prior_shown = True  # gaussian: the network sees the best linear estimate of the image beside the noisy one
     model.time = "logit_normal"  # training times: uniform or logit_normal
-    model.time_mean = 0.5  # logit_normal: mean of logit(t); t = 0 is noise, t = 1 data
-    model.time_std = 1.2  # logit_normal: its standard deviation; too little near t = 1 leaves grain in the images
+    # logit_normal: mean and standard deviation of logit(t); t = 0 is noise, t = 1 data. These are the DDPM's noise
+    # levels, ln sigma ~ N(-1.8, 1.6^2) for a sigma_data of 0.5; too little near t = 1 leaves grain in the images.
+    model.time_mean = 1.1
+    model.time_std = 1.6
     model.coupling = "independent"  # noise and images of a batch: independent, or ot (optimal transport)
     model.label_cost = 100.0  # ot: weight of the labels' distance; 0 skews what a label means, see models/coupling.py
     model.sigma_data = 1.0  # standard deviation of the pixels that the network sees
