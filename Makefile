@@ -13,7 +13,7 @@ test: setup  ## the fast tests
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-test-slow: setup  ## the tests that take minutes
+test-slow: setup  ## the tests that take longer
 	$(BIN)/python -m pytest -m slow
 
 lint: setup

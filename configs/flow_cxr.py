@@ -34,7 +34,7 @@ def get_model() -> Config:
     model.prior_shown = True  # gaussian: the network sees the best linear estimate of the image beside the noisy one
     model.time = "logit_normal"  # training times: uniform or logit_normal
     # logit_normal: mean and standard deviation of logit(t); t = 0 is noise, t = 1 data. These are the DDPM's noise
-    # levels, ln sigma ~ N(-1.8, 1.6^2) for a sigma_data of 0.5; too little near t = 1 leaves grain in the images.
+    # levels on the linear path, ln sigma ~ N(-1.8, 1.6^2) for a sigma_data of 0.5; too little near t = 1 leaves grain.
     model.time_mean = 1.1
     model.time_std = 1.6
     model.coupling = "independent"  # noise and images of a batch: independent, or ot (optimal transport)

@@ -30,9 +30,9 @@ def bits(keys: Array, shape: tuple[int, ...]) -> Array:
 
 
 def as_matrix(initializer: Callable) -> Callable:
-    """An initialiser of kernels [..., c, d] that draws them as [... c, d], and counts the same fan-in and fan-out.
+    """An initialiser of kernels [..., c, d] that draws them as one matrix [..., d] with the same fan-in.
 
-    Not for those whose fan-out is that of a window, such as Glorot's: it would be counted as d.
+    Not for those that count the fan-out, such as Glorot's: of a window it would be taken for d.
     """
 
     def init(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:

@@ -36,7 +36,7 @@ OPTIONS = (
     "--config.model.unet.multipliers=(1,)", "--config.model.unet.blocks=1", "--config.model.unet.local_channels=16",
     "--config.model.unet.attention=()", "--config.model.unet.mid_attention=False",
     "--config.sample.sampler=euler", "--config.sample.steps=20", "--config.sample.guidance=1.0",
-    "--config.optim.net.learning_rate=1e-3",
+    "--config.optim.net.learning_rate=1e-3", "--config.model.time_mean=0.0", "--config.model.time_std=1.0",
     "--config.train.duration=1500 steps", "--config.eval.every=", "--config.eval.preview_every=",
     "--config.checkpoint.keep_best=0",
 )  # fmt: skip

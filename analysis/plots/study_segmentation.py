@@ -61,7 +61,7 @@ def _look(content: dict[str, Any], arm: str) -> tuple[str, str]:
 def _steps(axis, rows: list[dict[str, Any]], content: dict[str, Any]) -> None:
     for arm in dict.fromkeys(row["arm"] for row in rows):
         color, marker = _look(content, arm)
-        for sampler, (line, fill, _), beside in zip(SAMPLERS, SAMPLERS.values(), aside(len(SAMPLERS)), strict=True):
+        for (sampler, (line, fill, _)), beside in zip(SAMPLERS.items(), aside(len(SAMPLERS)), strict=True):
             points = [row for row in rows if (row["arm"], row["sampler"]) == (arm, sampler) and row["difference"]]
             points.sort(key=lambda row: row["steps"])
             look = {"color": color, "marker": marker, "fillstyle": fill}
@@ -90,7 +90,7 @@ def _data(axis, rows: list[dict[str, Any]], name: str) -> None:
 
 
 def aside(lines: int) -> list[float]:
-    """What the places of each line on a logarithmic axis are multiplied by, so that no interval hides another."""
+    """What the places of each line on a logarithmic axis are multiplied by, so that intervals stand side by side."""
     return [1.06 ** (index - (lines - 1) / 2) for index in range(lines)]
 
 

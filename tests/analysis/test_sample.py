@@ -1,6 +1,7 @@
 """`python -m analysis.sample` on a finished run, as a user calls it."""
 
 import json
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -46,6 +47,16 @@ def test_an_image_depends_on_its_seed_and_index_alone(run, tmp_path):
     c = draw(run, tmp_path / "c", "--n", "3", "--label", "1", "--seed", "1")["images"]
     assert np.abs(a[:3].astype(int) - b).max() <= 1  # another batch shape may round another way
     assert np.abs(a[:3].astype(int) - c).max() > 1
+
+
+def test_attributes_by_name_and_value():
+    """Of a run that was conditioned on view and sex; through a whole run: tests/train/test_recipes.py."""
+    info = SimpleNamespace(name="nih", classes=("Edema", "Mass"), attributes=("view", "sex"), exclusive=False)
+    np.testing.assert_array_equal(label_of_names("mass,SEX=Male", info), [0, 1, -1, 1])
+    np.testing.assert_array_equal(label_of_names("view=AP", info), [-1, -1, 1, -1])
+    for wrong, message in (("age=62", "known: view, sex"), ("sex=robot", "no value of sex")):
+        with pytest.raises(UserError, match=message):
+            label_of_names(wrong, info)
 
 
 def test_labels_by_name_and_by_chance(run):

@@ -49,4 +49,3 @@ def test_draws_are_those_of_the_shape_itself(ours, theirs):
 def test_kernels_are_those_of_the_shape_itself(initializer, shape):
     got = draws.as_matrix(initializer)(jax.random.key(3), shape)
     np.testing.assert_array_equal(got, initializer(jax.random.key(3), shape))
-
