@@ -159,6 +159,8 @@ def test_a_panel_for_each_number_of_masks():
     lines = {line.get_ydata()[0] for line in above.axes[0].get_lines() if len(line.get_xdata()) == 2}
     assert lines == {0.0, -0.01}
     assert len([line for line in above.axes[0].get_lines() if len(line.get_xdata()) == 5]) == 4
-    assert len([line for line in below.axes[0].get_lines() if len(line.get_xdata()) == 3]) == 5
+    by_data = [line.get_xdata() for line in below.axes[0].get_lines() if len(line.get_xdata()) == 3]
+    assert len(by_data) == 5 and len({places[0] for places in by_data}) == 5  # beside each other
+    assert all(places[-1] == pytest.approx(1.0, rel=0.2) for places in by_data)
     for table in study_segmentation.tables(made_up()):
         assert table.rows and all(len(row) == len(table.header) for row in table.rows)
