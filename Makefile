@@ -11,7 +11,7 @@ demo: setup  ## train a conditional DDPM on procedural chest X-rays, and draw sa
 
 test: setup  ## the fast tests
 	$(BIN)/python -m ruff check .
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-slow: setup  ## the tests that take longer
 	$(BIN)/python -m pytest -m slow

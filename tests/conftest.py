@@ -13,9 +13,17 @@ import pytest  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 
+FOLDERS = ("train", "models", "analysis", "data")  # from the longest files to the shortest
+
 # Many tests compile the same small programs: once is enough.
 jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "tests"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first: of two workers none is left with one when the other has nothing more to do."""
+    folder = lambda item: item.path.relative_to(ROOT / "tests").parts[0]  # noqa: E731
+    items.sort(key=lambda item: FOLDERS.index(folder(item)) if folder(item) in FOLDERS else len(FOLDERS))
 
 
 @pytest.fixture

@@ -226,6 +226,7 @@ def test_an_autoencoders_prior_is_that_of_its_codes():
     np.testing.assert_allclose(jnp.exp(log_std), z.std(0), rtol=0.15)
 
 
+@pytest.mark.slow
 def test_the_discriminator_and_the_vae_move_alone():
     family, batch = make_vae(**SMALL, optimizer=optax.sgd, rate=0.1), make_batch(4)
     state, scalars = steps(family, 1, batch)
@@ -258,6 +259,7 @@ def test_the_game_does_not_teach_the_encoder():
             assert not bool(jnp.any(gradient)), jax.tree_util.keystr(path)
 
 
+@pytest.mark.slow
 def test_the_game_pulls_decoded_images_to_real_ones():
     """With D the image's brightness, the decoder learns brighter images; with weight 0 it is the plain VAE."""
     batch, key = make_batch(4), jax.random.key(2)
