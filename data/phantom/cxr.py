@@ -12,6 +12,7 @@ from data.phantom import cxr_anatomy as anatomy
 from data.phantom import cxr_bones, cxr_devices, cxr_findings, cxr_projection, cxr_vessels, raster
 from data.phantom.chunks import in_chunks
 from data.phantom.cxr_factors import CLASSES, DERIVED, NAMES, TABLE, factors_from
+from data.phantom.stream import Stream
 
 MASKS = ("lungs", "heart")
 EXCLUSIVE = False  # any number of findings an image
@@ -55,15 +56,17 @@ class Draws:
         """Each example has its own counter-based stream, keyed by (seed, index)."""
         columns = []
         for index in indices:
-            rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
-            columns.append((
-                rng.standard_normal(len(TABLE), np.float32),
-                rng.random(len(TABLE), np.float32),
-                rng.random(cxr_vessels.DRAWS, np.float32),
-                rng.random(cxr_devices.DRAWS, np.float32),
-                rng.standard_normal((2 * MODES + 1, 4 * MODES + 2), np.float32).view(np.complex64),
-                rng.standard_normal((size, size), np.float32),
-            ))
+            stream = Stream(seed, index)
+            columns.append(
+                (
+                    stream.normal(len(TABLE)),
+                    stream.uniform(len(TABLE)),
+                    stream.uniform(cxr_vessels.DRAWS),
+                    stream.uniform(cxr_devices.DRAWS),
+                    stream.complex_normal(2 * MODES + 1, 2 * MODES + 1),
+                    stream.normal(size, size),
+                )
+            )
         return cls(*(np.stack(c) for c in zip(*columns, strict=True)))
 
 
@@ -73,10 +76,10 @@ def _chunk(seed, indices, size):
     image, body = render(f, draws)
     _areas(f)
     return {
-        "image": image[..., None].astype(np.float32),
-        "label": np.concatenate([f[c][:, :, 0] for c in CLASSES], 1).astype(np.float32),
+        "image": image[..., None],
+        "label": np.concatenate([f[c][:, :, 0] for c in CLASSES], 1),
         "mask": np.stack([body.field > 0.5, body.heart > 0.5], -1).astype(np.uint8),
-        "factors": np.concatenate([f[k][:, :, 0] for k in FACTORS], 1).astype(np.float32),
+        "factors": np.concatenate([f[k][:, :, 0] for k in FACTORS], 1),
     }
 
 

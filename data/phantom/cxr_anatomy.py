@@ -32,7 +32,7 @@ class Grid:
         x = px + f["tilt"] * py
         y = py - f["tilt"] * px + centre_y
         x = x - f["curve"] * np.sin(y * BEND + f["curve_phase"])
-        side = np.where(x > 0, 1.0, -1.0).astype(np.float32)
+        side = np.where(x > 0, 1.0, -1.0)
         return cls(x, y, side, 2 * half_x / size, 4 * half_x * half_y / size**2)
 
     def locate(self, f, x, y):

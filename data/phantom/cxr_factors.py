@@ -106,8 +106,15 @@ TABLE = (
     Factor("marker_x", "uniform", 0.70, 0.94, "its place across the half image"),
     Factor("marker_y", "uniform", 0.03, 0.25, "its place down the image"),
 )
-DERIVED = ("cardiothoracic_ratio", "lung_area_left", "lung_area_right", "pneumonia_opacity", "gas_present",
-           "effusion_depth", "pneumothorax_gap")
+DERIVED = (
+    "cardiothoracic_ratio",
+    "lung_area_left",
+    "lung_area_right",
+    "pneumonia_opacity",
+    "gas_present",
+    "effusion_depth",
+    "pneumothorax_gap",
+)
 NAMES = names(TABLE)
 
 
@@ -115,7 +122,7 @@ def factors_from(normal, uniform):
     """Factors of a batch from raw draws.
 
     normal, uniform: [n, len(TABLE)] standard normal and uniform numbers; a factor uses the one of its kind.
-    Returns {name: float32 [n, 1, 1]}, shaped to broadcast over pixels.
+    Returns {name: float64 [n, 1, 1]}, shaped to broadcast over pixels.
     """
     drawn = values(TABLE, normal, uniform)
     f = {name: drawn[:, i, None, None] for i, name in enumerate(NAMES)}
@@ -129,8 +136,8 @@ def _condition(f):
     f["clavicle_slope"] = f["clavicle_slope"] + 0.10 * f["supine"]
     f["breast_size"] = f["breast_size"] * f["female"]
     f["heart_gray"] = np.clip(f["heart_gray"], f["lung_gray"] + 0.15, f["top_gray"] - 0.08)
-    low = np.where(f["cardiomegaly"] > 0, np.float32(ENLARGED_CTR[0]), np.float32(NORMAL_CTR[0]))
-    high = np.where(f["cardiomegaly"] > 0, np.float32(ENLARGED_CTR[1]), np.float32(NORMAL_CTR[1]))
+    low = np.where(f["cardiomegaly"] > 0, ENLARGED_CTR[0], NORMAL_CTR[0])
+    high = np.where(f["cardiomegaly"] > 0, ENLARGED_CTR[1], NORMAL_CTR[1])
     f["cardiothoracic_ratio"] = low + (high - low) * f["ctr_draw"]
     f["pneumonia_opacity"] = f["pneumonia"] * f["pneumonia_strength"]
     f["effusion_depth"] = f["effusion"] * f["effusion_level"]

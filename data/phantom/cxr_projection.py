@@ -28,7 +28,7 @@ def detect(attenuation, scatter, dose, area, noise, unsharp=0.05, pitch=0.38):
     veil = blur(attenuation * primary, SCATTER_RANGE * size)
     signal = blur(primary, np.hypot(pitch, unsharp * size / 40)) + scatter * veil
     photons = 10.0**dose * area
-    return np.maximum(signal + noise * np.sqrt(signal / photons), 1e-4).astype(np.float32)
+    return np.maximum(signal + noise * np.sqrt(signal / photons), 1e-4)
 
 
 def display(signal, lung, heart, f):

@@ -8,7 +8,7 @@ import numpy as np
 
 from data.phantom.raster import half_disc, splat
 
-ROOTS = np.array([-1.25, -0.75, -0.25, 0.2, 0.65, 1.1, 1.4], np.float32)  # angle below the lateral axis [rad]
+ROOTS = np.array([-1.25, -0.75, -0.25, 0.2, 0.65, 1.1, 1.4])  # angle below the lateral axis [rad]
 GENERATIONS = 4
 COMPANIONS = 2.0  # artery, vein and bronchial wall run together and overlap in projection
 SEGMENTS = len(ROOTS) * (2**GENERATIONS - 1)
@@ -50,10 +50,10 @@ def vessels(f, g, uniform):
     sides = [tree(f, part, side) for part, side in zip(np.split(uniform, 2, axis=1), (-1, 1), strict=True)]
     x, y, dx, dy, bend, radius = (np.concatenate(pair, 1)[:, :, None] for pair in zip(*sides, strict=True))
     steps = max(6, size // 8)
-    t = (np.arange(steps, dtype=np.float32) + 0.5) / steps
+    t = (np.arange(steps) + 0.5) / steps
     length = np.sqrt(dx * dx + dy * dy) + 1e-3
     # A wide vessel spans several pixels: its blood runs in parallel lanes across the tube.
-    lanes = np.array([-0.5, 0.5] if size <= 64 else [-0.8, -0.4, 0.0, 0.4, 0.8], np.float32)
+    lanes = np.array([-0.5, 0.5] if size <= 64 else [-0.8, -0.4, 0.0, 0.4, 0.8])
     offset = (4 * t * (1 - t) * bend)[..., None] + radius[..., None] * lanes
     px = (x + dx * t)[..., None] - (dy / length)[..., None] * offset
     py = (y + dy * t)[..., None] + (dx / length)[..., None] * offset

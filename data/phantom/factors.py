@@ -29,12 +29,12 @@ def names(table: Sequence[Factor]) -> tuple[str, ...]:
 
 
 def values(table: Sequence[Factor], normal: np.ndarray, uniform: np.ndarray, clip: float = CLIP) -> np.ndarray:
-    """Values of the factors, float32 [..., f].
+    """Values of the factors, float64 [..., f].
 
     normal, uniform: [..., f] standard normal and uniform numbers; a factor uses the one of its kind.
     clip: standard deviations at which normal factors end.
     """
     kinds = np.array([factor.kind for factor in table])
-    a, b = (np.array([getattr(factor, end) for factor in table], np.float32) for end in "ab")
+    a, b = (np.array([getattr(factor, end) for factor in table], float) for end in "ab")
     drawn = np.where(kinds == "normal", a + b * np.clip(normal, -clip, clip), a + (b - a) * uniform)
-    return np.where(kinds == "bernoulli", uniform < a, drawn).astype(np.float32)
+    return np.where(kinds == "bernoulli", uniform < a, drawn)

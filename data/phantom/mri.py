@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.phantom import mri_brain, mri_cortex, mri_fields, mri_scanner, mri_tissues
+from data.phantom.chunks import narrow
 from data.phantom.mri_factors import CLASSES, CONTRASTS, DERIVED, NAMES, TABLE, factors_from
+from data.phantom.stream import Stream
 
 MASKS = ("brain", "gray_matter", "white_matter", "ventricles", "tumour", "edema")
 EXCLUSIVE = False  # a contrast, and a tumour or none
@@ -32,7 +34,7 @@ def generate(seed: int, indices: np.ndarray, size: int = 64) -> dict[str, np.nda
       factors  float32 [n, len(FACTORS)] over FACTORS; those of TABLE describe themselves
     """
     examples = [_example(seed, index, size) for index in np.asarray(indices)]
-    return {k: np.stack([e[k] for e in examples]) for k in examples[0]}
+    return {k: narrow(np.stack([e[k] for e in examples])) for k in examples[0]}
 
 
 @dataclass
@@ -48,14 +50,14 @@ class Draws:
     @classmethod
     def of(cls, seed, index, size):
         """Each example has its own counter-based stream, keyed by (seed, index)."""
-        rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
+        stream = Stream(seed, index)
         modes = 2 * mri_fields.MODES + 1
         return cls(
-            rng.standard_normal(len(TABLE), np.float32),
-            rng.random(len(TABLE), np.float32),
-            rng.random(mri_cortex.DRAWS, np.float32),
-            rng.standard_normal((2, modes, 2 * modes), np.float32).view(np.complex64),
-            rng.standard_normal((2, size, size), np.float32),
+            stream.normal(len(TABLE)),
+            stream.uniform(len(TABLE)),
+            stream.uniform(mri_cortex.DRAWS),
+            stream.complex_normal(2, modes, modes),
+            stream.normal(2, size, size),
         )
 
 
@@ -65,9 +67,9 @@ def _example(seed, index, size):
     image, share = render(f, draws)
     return {
         "image": image[..., None],
-        "label": np.array([f["contrast"] == i for i in range(len(CONTRASTS))] + [f["tumour"]], np.float32),
+        "label": np.array([f["contrast"] == i for i in range(len(CONTRASTS))] + [f["tumour"]]),
         "mask": np.stack([share[name] > 0.5 for name in MASKS], -1).astype(np.uint8),
-        "factors": np.array([f[name] for name in FACTORS], np.float32),
+        "factors": np.array([f[name] for name in FACTORS]),
     }
 
 

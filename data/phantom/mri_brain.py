@@ -35,7 +35,7 @@ def draw(f, draws, signal, size):
     tissue.ravel()[where] = left * tissue.ravel()[where] + sum(signal[name] * part[name] for name in part)
     share = {"brain": coverage(hull.depth, g.pixel)}
     for mask, names in PARTS.items():
-        share[mask] = np.zeros((size, size), np.float32)
+        share[mask] = np.zeros((size, size))
         share[mask].ravel()[where] = sum(part[name] for name in names)
     return tissue, share
 
@@ -69,7 +69,7 @@ def brain(f, g, hull, bend, fields, sulci):
 
 def composite(layers):
     """({tissue: share of each pixel}, share left) of layers [(tissue, coverage)], each painted over those before."""
-    left, share = np.float32(1), {}
+    left, share = 1.0, {}
     for name, cover in reversed(layers):
         share[name] = left * cover
         left = left - share[name]

@@ -18,8 +18,8 @@ _PLACES = (np.arange(SULCI) + 0.5) * (TURN / SULCI)
 _MEDIAL = np.tile(np.abs(_PLACES - TURN / 2) < AXIS_HALF, 2)
 _POLAR = np.tile(np.abs(_PLACES % (TURN / 2) - TURN / 4) < 1.2 * RADIUS, 2)
 # Sulci are shallower and tighter on the medial side, shallower at the poles.
-SHALLOWER = np.where(_MEDIAL, 0.55, np.where(_POLAR, 0.75, 1)).astype(np.float32)
-TIGHTER = np.where(_MEDIAL, 0.4, 1).astype(np.float32)
+SHALLOWER = np.where(_MEDIAL, 0.55, np.where(_POLAR, 0.75, 1))
+TIGHTER = np.where(_MEDIAL, 0.4, 1)
 
 
 def round_minimum(a, b, radius):
@@ -58,7 +58,7 @@ def sulci(f, g, hull, x, inside, meander, uniform):
     index = whole.astype(np.int32) % SULCI + SULCI * (x > 0)
     aside = (count - whole - (0.2 + 0.6 * place)[index]) * (TURN / SULCI) * hull.scale
     reach = DEEPEST * (0.3 + 0.7 * depth) * SHALLOWER * f["sulcus_depth"]
-    reach = np.where(_MEDIAL & (depth < 0.6), np.float32(-12), reach)  # that far outside: no sulcus
+    reach = np.where(_MEDIAL & (depth < 0.6), -12.0, reach)  # that far outside: no sulcus
     beyond = np.maximum(inside - reach[index] * (2.6 - 1.6 * hull.scale), 0)  # longer near the crown, cut obliquely
     half = 0.1 * TIGHTER + (0.25 + 0.9 * f["atrophy"] ** 2) * (0.4 + 1.2 * width) * TIGHTER
     half = half[index] * (0.4 + 1.2 / (1 + np.maximum(inside, 0) / 4))  # gapes at the surface

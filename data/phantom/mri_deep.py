@@ -10,7 +10,7 @@ from data.phantom.raster import coverage
 LATERAL = np.array([  # the lateral ventricle's axis: x, y, z and radius
     (14.5, 33, 3, 2.2), (8.0, 18, 10, 3.9), (7.0, 4, 19, 3.9), (11.5, -16, 24, 4.2), (23.0, -38, 13, 5.6),
     (24.5, -58, 7, 2.2),
-], np.float32)  # fmt: skip
+])  # fmt: skip
 TALL = 0.55  # its width over its height in cross-section: heights are shortened so, and the tube is round
 LATERAL[:, 2] *= TALL
 NUCLEI = {  # centre x, y, z, half-axes, shear dx/dy of the axis in the slice, share of gray matter
@@ -24,7 +24,7 @@ NUCLEI = {  # centre x, y, z, half-axes, shear dx/dy of the axis in the slice, s
 def lateral_ventricles(f, g, x, y):
     """Distance [mm] inside the lateral ventricles, [k], negative outside; a septum parts them."""
     ax, size = np.abs(x), f["ventricle_size"] * (1 + f["ventricle_side"] * np.sign(x))
-    inside = np.float32(-99)
+    inside = -99.0
     for start, end in zip(LATERAL[:-1], LATERAL[1:], strict=True):
         inside = np.maximum(inside, _tube(ax, y, TALL * g.z, start, end, size))
     return np.minimum(inside, ax - 0.7)

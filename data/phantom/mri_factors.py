@@ -99,7 +99,7 @@ NAMES = names(TABLE)
 
 
 def factors_from(normal, uniform):
-    """Factors of one example, {name: float32}, from raw draws.
+    """Factors of one example, {name: float64}, from raw draws.
 
     normal, uniform: [len(TABLE)] standard normal and uniform numbers; a factor uses the one of its kind.
     """
@@ -111,7 +111,7 @@ def _condition(f):
     """Dependencies between factors: contrast agent is given for T1 alone, ventricles widen as the brain shrinks."""
     f["contrast"] = np.floor(np.minimum(f["contrast"], 2.5))
     f["tumour_side"] = 2 * f["tumour_side"] - 1
-    f["necrosis"] = f["tumour"] * np.where(f["necrosis_draw"] > 0.15, f["necrosis_draw"], np.float32(0))
-    f["enhancing"] = f["tumour"] * f["agent_draw"] * np.float32(f["contrast"] == 0)
-    f["ventricle_size"] = np.exp(f["ventricle_draw"] + np.float32(0.55) * (f["atrophy"] - np.float32(0.4)))
+    f["necrosis"] = f["tumour"] * np.where(f["necrosis_draw"] > 0.15, f["necrosis_draw"], 0.0)
+    f["enhancing"] = f["tumour"] * f["agent_draw"] * (f["contrast"] == 0)
+    f["ventricle_size"] = np.exp(f["ventricle_draw"] + 0.55 * (f["atrophy"] - 0.4))
     return f

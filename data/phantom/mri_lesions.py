@@ -36,7 +36,7 @@ def displaced(f, x, y):
 def glioma(f, g, hull, coarse, fine):
     """The Glioma at each pixel; coarse, fine: unit-variance random fields that shape its outlines."""
     if not f["tumour"]:
-        return Glioma(*np.zeros((4, *g.x.shape), np.float32))
+        return Glioma(*np.zeros((4, *g.x.shape)))
     aspect = np.sqrt(f["tumour_aspect"])
     dx, dy = (g.x - f["tumour_x"]) * aspect, (g.y - f["tumour_y"]) / aspect
     r = np.sqrt(dx * dx + dy * dy)
@@ -52,7 +52,7 @@ def glioma(f, g, hull, coarse, fine):
         edema=within * coverage(reach, g.pixel + 3.0),
         solid=solid,
         rim=solid * coverage(np.maximum(band, 0.5 - core), g.pixel + 1.0),
-        necrosis=solid * coverage(hole, g.pixel + 1.0) * np.float32(f["necrosis"] > 0),
+        necrosis=solid * coverage(hole, g.pixel + 1.0) * (f["necrosis"] > 0),
     )
 
 

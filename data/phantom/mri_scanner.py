@@ -20,7 +20,7 @@ def add_sigma(f, signal):
 
 def pixel_sigma(f, size):
     """The same for the pixels of an image: averaging pixels of one scan into larger ones lowers it."""
-    return f["sigma"] * np.float32(NOISE_PIXEL) * size / (2 * f["view"])
+    return f["sigma"] * NOISE_PIXEL * size / (2 * f["view"])
 
 
 def acquire(tissue, f, sigma, noise):

@@ -25,7 +25,7 @@ TISSUES = {  # tissue: (T1 at 1.5 T, T2 at 1.5 T, T1 at 3 T, T2 at 3 T) in ms, d
     "tumour_tissue": (1450, 125, 1800, 118, 0.86),
     "necrosis_tissue": (2500, 330, 2800, 300, 0.95),
 }
-SILENT = {"bone": np.float32(0), "blood": np.float32(0)}  # T2 below 1 ms; leaves the slice before the echo
+SILENT = {"bone": 0.0, "blood": 0.0}  # T2 below 1 ms; leaves the slice before the echo
 ALIKE = {"ventricles": "csf", "plexus": "gray", "edema": "edema_tissue", "leukoaraiosis": "edema_tissue"}
 SKIN_DENSITY = 0.75  # of muscle: collagen hides part of the water
 RELAXIVITY = (4.1, 3.7)  # l/(mmol s) of gadopentetate at 1.5 and 3 T (Rohrer et al., Invest Radiol 40:715, 2005)
@@ -59,9 +59,9 @@ def add_timing(f):
     """Adds tr, te and ti [ms] to the factors; ti is 0 for a spin echo."""
     ranges = PROTOCOLS[CONTRASTS[int(f["contrast"])]][int(f["tesla3"])]
     for name, (low, high) in zip(("tr", "te", "ti"), ranges, strict=True):
-        f[name] = np.float32(low + f[f"{name}_draw"] * (high - low))
+        f[name] = low + f[f"{name}_draw"] * (high - low)
     if f["contrast"] == CONTRASTS.index("FLAIR"):
-        f["ti"] = f["ti"] * np.float32(null_time(parameters(f, "csf")[0], f["tr"]))
+        f["ti"] = f["ti"] * null_time(parameters(f, "csf")[0], f["tr"])
 
 
 def parameters(f, tissue):
@@ -84,8 +84,8 @@ def signals(f):
 
 def _measured(f, t1, t2, density):
     if f["ti"] > 0:
-        return np.float32(inversion_recovery(t1, t2, density, f["tr"], f["te"], f["ti"]))
-    return np.float32(spin_echo(t1, t2, density, f["tr"], f["te"]))
+        return inversion_recovery(t1, t2, density, f["tr"], f["te"], f["ti"])
+    return spin_echo(t1, t2, density, f["tr"], f["te"])
 
 
 def reference(f, signal):

@@ -16,6 +16,7 @@ from data.phantom import natural_surfaces as surfaces
 from data.phantom.chunks import in_chunks
 from data.phantom.natural_factors import CLASSES, NAMES, factors_from
 from data.phantom.natural_occlusion import front
+from data.phantom.stream import Stream
 
 MASKS = ("subject",)
 EXCLUSIVE = True  # one kind of scene an image
@@ -60,18 +61,18 @@ class Draws:
         """Each example has its own counter-based stream, keyed by (seed, index)."""
         columns = []
         for index in indices:
-            rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
+            stream = Stream(seed, index)
             columns.append(
                 (
-                    rng.standard_normal(len(FACTORS), np.float32),
-                    rng.random(len(FACTORS) + 1, np.float32),
-                    rng.random((leaves.SHAPES, leaves.UNIFORMS), np.float32),
-                    rng.standard_normal((2 * surfaces.PALETTE, 3), np.float32),
-                    rng.standard_normal((surfaces.ROWS, surfaces.NORMALS), np.float32),
-                    rng.random((surfaces.ROWS, surfaces.UNIFORMS), np.float32),
-                    rng.random((2, surfaces.RIDGES), np.float32),
-                    rng.standard_normal((2 * MODES + 1, 4 * MODES + 2), np.float32).view(np.complex64),
-                    rng.standard_normal((3, size, size), np.float32),
+                    stream.normal(len(FACTORS)),
+                    stream.uniform(len(FACTORS) + 1),
+                    stream.uniform(leaves.SHAPES, leaves.UNIFORMS),
+                    stream.normal(2 * surfaces.PALETTE, 3),
+                    stream.normal(surfaces.ROWS, surfaces.NORMALS),
+                    stream.uniform(surfaces.ROWS, surfaces.UNIFORMS),
+                    stream.uniform(2, surfaces.RIDGES),
+                    stream.complex_normal(2 * MODES + 1, 2 * MODES + 1),
+                    stream.normal(3, size, size),
                 )
             )
         return cls(*(np.stack(c) for c in zip(*columns, strict=True)))
@@ -83,9 +84,9 @@ def _chunk(seed, indices, size):
     image, share = render(f, scene, draws)
     return {
         "image": np.moveaxis(image, 1, -1),
-        "label": np.eye(len(CLASSES), dtype=np.float32)[scene],
+        "label": np.eye(len(CLASSES))[scene],
         "mask": (share > 0.5).astype(np.uint8)[..., None],
-        "factors": np.concatenate([f[k] for k in FACTORS], 1).astype(np.float32),
+        "factors": np.concatenate([f[k] for k in FACTORS], 1),
     }
 
 
@@ -98,7 +99,7 @@ def render(f, scene, draws):
     table = surfaces.surfaces(f, shapes, palette, draws.surfaces, draws.choices)
     light = surfaces.paint(table, z, f, draws.modes)
     light -= (f["shadow"][..., None] * surfaces.shadow(solid, f))[:, None]
-    subject = (solid >= surfaces.PLANES + leaves.LEAVES)[:, None].astype(np.float32)
+    subject = (solid >= surfaces.PLANES + leaves.LEAVES)[:, None].astype(float)
     image, share = camera.focus(camera.expose(light), subject, f)
     return np.clip(image + f["noise"][..., None, None] * draws.noise, 0, 1), share
 

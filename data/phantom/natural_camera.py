@@ -21,7 +21,7 @@ def halve(image):
 def focus(image, subject, f):
     """The image with the subject sharp and the rest out of focus, then the blur of the lens over both.
 
-    image: [n, 3, 2 size, 2 size]. subject: its mask, [n, 1, 2 size, 2 size], float. Returns float32
+    image: [n, 3, 2 size, 2 size]. subject: its mask, [n, 1, 2 size, 2 size], float. Returns float64
     [n, 3, size, size] and the share of each pixel that is subject, [n, size, size].
     """
     share, own = halve(subject), halve(image * subject)

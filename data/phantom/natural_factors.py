@@ -51,14 +51,14 @@ def factors_from(normal, uniform):
     """Factors of a batch from raw draws.
 
     normal: [n, len(TABLE)] standard normal numbers. uniform: [n, len(TABLE) + 1] in [0, 1); a factor uses the one
-    of its kind, the last uniform number is the scene's. Returns ({name: float32 [n, 1]}, scene int [n]: an index
+    of its kind, the last uniform number is the scene's. Returns ({name: float64 [n, 1]}, scene int [n]: an index
     into CLASSES).
     """
     scene = np.minimum((uniform[:, -1] * len(CLASSES)).astype(int), len(CLASSES) - 1)
     drawn = values(TABLE, normal, uniform[:, :-1], clip=2.5)
     f = {name: drawn[:, i, None] for i, name in enumerate(NAMES)}
     flat = scene[:, None] != CLASSES.index("landscape")
-    f["horizon"] = np.where(flat, np.float32(OUT_OF_VIEW), f["horizon"])
+    f["horizon"] = np.where(flat, OUT_OF_VIEW, f["horizon"])
     f["defocus"] = np.maximum(f["defocus"], 0)
     f["smallest"] = np.exp(f["smallest"])
     return f, scene

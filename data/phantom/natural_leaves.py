@@ -20,7 +20,7 @@ _MARGIN = 1.2  # leaves fall on [-1.2, 1.2]^2, so that they come into the image 
 
 @dataclass
 class Shapes:
-    """Arrays [n, SHAPES] float32; lengths in half image sides.
+    """Arrays [n, SHAPES] float64; lengths in half image sides.
 
     In a shape's own frame (s along its axis, t across, each over its semi-axis) the round ones are
     s^2 + w^2 + lobe s (s^2 - 3 w^2) < 1 with w = t + bend (s^2 - 1/2), where s^2 + w^2 < 2, the angular ones
@@ -55,7 +55,7 @@ def shapes(f, scene, uniform):
         _marks(f, scene, columns[..., -MARKS:]),
     ]
     joined = {one.name: np.concatenate([getattr(p, one.name) for p in parts], 1) for one in fields(Shapes)}
-    return Shapes(**{k: v if v.dtype == bool else v.astype(np.float32) for k, v in joined.items()})
+    return Shapes(**{k: v if v.dtype == bool else v.astype(float) for k, v in joined.items()})
 
 
 def scale_free(uniform, smallest, largest):

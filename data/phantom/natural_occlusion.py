@@ -58,7 +58,7 @@ def _draw(z, t, w, h, size):
     """Draws shapes that share a patch of w by h pixels and a kind over what is behind them."""
     column = t["left"][:, None] + np.arange(w, dtype=np.int32)
     row = t["top"][:, None] + np.arange(h, dtype=np.int32)
-    u, v = column + np.float32(0.5) - t["x"][:, None], row + np.float32(0.5) - t["y"][:, None]
+    u, v = column + 0.5 - t["x"][:, None], row + 0.5 - t["y"][:, None]
     p = (u * t["along_u"][:, None])[:, None, :] + (v * t["along_v"][:, None])[:, :, None]
     q = (u * t["across_u"][:, None])[:, None, :] + (v * t["across_v"][:, None])[:, :, None]
     inside = (_angular if t["angular"][0] else _round)(p, q, t["bend"][:, None, None], t["lobe"][:, None, None])
@@ -71,7 +71,7 @@ def _draw(z, t, w, h, size):
 
 def _round(p, q, bend, lobe):
     pp = p * p
-    q += bend * (pp - np.float32(0.5))
+    q += bend * (pp - 0.5)
     qq = q * q
     cubic = p * (pp - 3 * qq)
     pp += qq

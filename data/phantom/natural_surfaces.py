@@ -19,7 +19,7 @@ SLOPES = (1.7, 0.9)  # of the amplitude of the two textures against the frequenc
 # Deviations of red-blue and magenta-green over that of brightness. Ruderman, Cronin and Chiao, Statistics of cone
 # responses to natural images, JOSA A 1998, find the achromatic axis to dominate so; the values are near CIFAR-10's.
 CHROMA = (0.42, 0.22)
-_AXES = np.array([[0.7, 0.0, -0.7], [0.33, -0.67, 0.33]], np.float32)  # red-blue, magenta-green, in RGB
+_AXES = np.array([[0.7, 0.0, -0.7], [0.33, -0.67, 0.33]])  # red-blue, magenta-green, in RGB
 _COLUMNS = ("gray", "across", "down", "red_blue", "magenta", "smooth", "fine", "stripes", "wave_u", "wave_v", "phase")
 
 
@@ -40,7 +40,7 @@ def surfaces(f, shapes, palette, normal, uniform):
     """The properties of every surface.
 
     palette: of `palettes`. normal: [n, ROWS, NORMALS]. uniform: [n, ROWS, UNIFORMS].
-    Returns {name: float32 [n, ROWS]}: brightness `gray` + `across` u + `down` v; the two chromatic axes; amplitudes of
+    Returns {name: float64 [n, ROWS]}: brightness `gray` + `across` u + `down` v; the two chromatic axes; amplitudes of
     the textures and of stripes, these with their wave vector and phase.
     """
     colour = _colours(f, shapes, palette, normal, uniform)
@@ -53,11 +53,11 @@ def surfaces(f, shapes, palette, normal, uniform):
         "red_blue": colour[1],
         "magenta": colour[2],
     } | _textures(f, radius, normal, uniform)
-    return {k: v.astype(np.float32) for k, v in table.items()}
+    return table
 
 
 def _with_planes(column, value):
-    return np.concatenate([np.full((len(column), PLANES), value, np.float32), column], 1)
+    return np.concatenate([np.full((len(column), PLANES), value, float), column], 1)
 
 
 def _shading(f, radius, normal):
@@ -120,7 +120,7 @@ def planes(f, waves, size):
 
 
 def paint(table, z, f, modes):
-    """Logarithm of the light from each pixel, float32 [n, 3, size, size]; channels R, G, B.
+    """Logarithm of the light from each pixel, float64 [n, 3, size, size]; channels R, G, B.
 
     table: of `surfaces`. z: row of the surface at each pixel, int [n, size, size]. modes: coefficients of
     raster.texture.
@@ -142,7 +142,7 @@ def shadow(z, f, reach=0.05):
     """Where a nearer surface, `reach` away toward the light, shades what is behind it: [n, size, size] in [0, 1]."""
     size = z.shape[-1]
     offset = reach * size / 2
-    dark = np.zeros(z.shape, np.float32)
+    dark = np.zeros(z.shape)
     for share in (0.5, 1.0):  # two distances: a penumbra
         for i, angle in enumerate(f["light_angle"][:, 0]):
             column = np.clip(np.arange(size) + round(float(share * offset * np.cos(angle))), 0, size - 1)

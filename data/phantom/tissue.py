@@ -18,6 +18,7 @@ from data.phantom import (
     tissue_stroma,
 )
 from data.phantom.chunks import in_chunks
+from data.phantom.stream import Stream
 from data.phantom.tissue_factors import CLASSES, DERIVED, NAMES, TABLE, factors_from
 
 MASKS = ("nuclei", "gland", "lesion")
@@ -62,16 +63,18 @@ class Draws:
         """Each example has its own counter-based stream, keyed by (seed, index)."""
         columns = []
         for index in indices:
-            rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
-            columns.append((
-                rng.standard_normal(len(TABLE), np.float32),
-                rng.random(len(TABLE), np.float32),
-                rng.random(tissue_layout.DRAWS, np.float32),
-                rng.random(tissue_stroma.DRAWS, np.float32),
-                rng.random(tissue_nuclei.DRAWS, np.float32),
-                rng.standard_normal((2 * MODES + 1, 4 * MODES + 2), np.float32).view(np.complex64),
-                rng.standard_normal((size, size, 3), np.float32),
-            ))
+            stream = Stream(seed, index)
+            columns.append(
+                (
+                    stream.normal(len(TABLE)),
+                    stream.uniform(len(TABLE)),
+                    stream.uniform(tissue_layout.DRAWS),
+                    stream.uniform(tissue_stroma.DRAWS),
+                    stream.uniform(tissue_nuclei.DRAWS),
+                    stream.complex_normal(2 * MODES + 1, 2 * MODES + 1),
+                    stream.normal(size, size, 3),
+                )
+            )
         return cls(*(np.stack(c) for c in zip(*columns, strict=True)))
 
 
@@ -81,10 +84,10 @@ def _chunk(seed, indices, size):
     stains, masks = stain(f, draws)
     image = tissue_stain.scan(tissue_stain.transmit(stains, f), f, draws.noise)
     return {
-        "image": image.astype(np.float32),
-        "label": np.concatenate([f[c][:, :, 0] for c in CLASSES], 1).astype(np.float32),
+        "image": image,
+        "label": np.concatenate([f[c][:, :, 0] for c in CLASSES], 1),
         "mask": (masks > 0.5).astype(np.uint8),
-        "factors": np.concatenate([f[k][:, :, 0] for k in FACTORS], 1).astype(np.float32),
+        "factors": np.concatenate([f[k][:, :, 0] for k in FACTORS], 1),
     }
 
 

@@ -84,7 +84,7 @@ def factors_from(normal, uniform):
     """Factors of a batch from raw draws.
 
     normal, uniform: [n, len(TABLE)] standard normal and uniform numbers; a factor uses the one of its kind.
-    Returns {name: float32 [n, 1, 1]}, shaped to broadcast over pixels; DERIVED are added by tissue_nuclei.
+    Returns {name: float64 [n, 1, 1]}, shaped to broadcast over pixels; DERIVED are added by tissue_nuclei.
     """
     drawn = values(TABLE, normal, uniform)
     return {name: drawn[:, i, None, None] for i, name in enumerate(NAMES)}

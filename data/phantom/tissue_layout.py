@@ -90,7 +90,7 @@ class Layout:
         for i, wavelength in enumerate((50.0, 23.0, 12.0)):
             phase, direction = self.phases[:, 3 * i], self.phases[:, 3 * i + 1]
             along = x * np.cos(direction) + y * np.sin(direction)
-            total = total + np.cos(along * np.float32(TURN / wavelength) + phase) / (i + 1)
+            total = total + np.cos(along * (TURN / wavelength) + phase) / (i + 1)
         return total
 
 
@@ -112,6 +112,4 @@ def _beside(f, first, draw, side):
     away = (1 + f["gland_oval"] + 2 * f["gland_fold"]) * (radius + first.radius) + 4 + 12 * draw[:, 1]
     angle = f["fibre_angle"] + 0.5 * np.pi * side + 1.2 * (draw[:, 2] - 0.5)
     present = first.present & (draw[:, 3] < 0.8)
-    return Gland(
-        first.x + away * np.cos(angle), first.y + away * np.sin(angle), radius, present, _waves(f, draw)
-    )
+    return Gland(first.x + away * np.cos(angle), first.y + away * np.sin(angle), radius, present, _waves(f, draw))

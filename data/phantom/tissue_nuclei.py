@@ -58,7 +58,7 @@ class Cells:
     @property
     def normal(self):
         """Of unit variance and bounded: triangular."""
-        return np.float32(6**0.5) * (self.u[4] + self.u[5] - 1)
+        return 6**0.5 * (self.u[4] + self.u[5] - 1)
 
     def nuclei(self, there, x, y, angle, radius, ratio, **looks):
         """Those that are `there` and fit into the tissue, of this radius and ratio of axes; `looks`: other columns."""
@@ -66,7 +66,7 @@ class Cells:
         there = there & (self.layout.tissue(x, y) > length)
         looks["dark"] = looks["dark"] * (1 + 0.3 * (self.u[8] - 0.5))
         given = {"x": x, "y": y, "angle": angle, "length": length, "width": width, "phase": TURN * self.u[7]}
-        columns = {k: np.broadcast_to(np.float32(v), there.shape)[there] for k, v in (given | looks).items()}
+        columns = {k: np.broadcast_to(v, there.shape)[there] for k, v in (given | looks).items()}
         return Nuclei(image=np.nonzero(there)[0], **columns)
 
 
@@ -96,9 +96,9 @@ def _epithelium(f, cells):
 def _ring(f, gland, u, apart):
     """x, y, angle and whether there is such a one, of RING places around a gland, `apart` um; each [n, 1, RING]."""
     number = np.minimum(np.floor(TURN * (gland.radius - 0.36 * f["gland_height"]) / apart), RING)
-    k = np.arange(RING, dtype=np.float32)
+    k = np.arange(RING)
     angle = TURN * (k + 0.6 * (u[0] - 0.5)) / number
-    turn = np.exp(1j * angle).astype(np.complex64)
+    turn = np.exp(1j * angle)
     away = gland.outline(turn) - f["gland_height"] * (0.30 + 0.16 * u[1])
     there = gland.present & (k < number)
     return gland.x + away * turn.real, gland.y + away * turn.imag, angle + 0.5 * (u[3] - 0.5), there
@@ -106,15 +106,15 @@ def _ring(f, gland, u, apart):
 
 def _spacing(density):
     """Between neighbours of a hexagonal lattice, um, at so many a 1,000 um^2."""
-    return np.float32((2000 / 3**0.5 / density) ** 0.5)
+    return (2000 / 3**0.5 / density) ** 0.5
 
 
 def _lattice(cells, shape, spacing, jitter=0.5):
     """Points (x, y) of a jittered hexagonal lattice around the centre, [n, 1, rows * columns]."""
     rows, columns = shape
-    i, j = (a.ravel().astype(np.float32) for a in np.mgrid[:rows, :columns])
+    i, j = (a.ravel().astype(float) for a in np.mgrid[:rows, :columns])
     x = j - (columns - 1.5) / 2 - 0.5 * (i % 2) + jitter * (cells.u[0] - 0.5)
-    y = (i - (rows - 1) / 2) * np.float32(0.75**0.5) + jitter * (cells.u[1] - 0.5)
+    y = (i - (rows - 1) / 2) * 0.75**0.5 + jitter * (cells.u[1] - 0.5)
     return spacing * x, spacing * y
 
 
@@ -184,4 +184,4 @@ def _measure(f, nuclei):
         "pleomorphism": deviation / np.maximum(mean, 1e-3),
         "nuclear_fraction": np.pi * squares / field**2,
     }
-    f.update({name: value.astype(np.float32)[:, None, None] for name, value in derived.items()})
+    f.update({name: value.astype(float)[:, None, None] for name, value in derived.items()})

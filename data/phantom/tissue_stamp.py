@@ -6,7 +6,7 @@ STEP = 3  # pixels: patches are drawn together whose half-width is the same mult
 
 
 def stamp(nuclei, reach, field, size, layers, draw):
-    """Sums of the layers that `draw` gives around each nucleus, float32 [layers, n, size, size].
+    """Sums of the layers that `draw` gives around each nucleus, float64 [layers, n, size, size].
 
     reach: um around its centre that a patch must cover, [m]. field: width of each image, um [n].
     draw: called as draw(chosen, dx, dy, pixel) for the nuclei with these indices; dx, dy: um from each centre,
@@ -27,10 +27,10 @@ def stamp(nuclei, reach, field, size, layers, draw):
         scale = pixel[chosen, None, None]
         for layer, value in zip(total, draw(chosen, dx[:, None] * scale, dy[:, :, None] * scale, scale), strict=True):
             layer += np.bincount(index, value.ravel(), len(layer))
-    return total.reshape(layers, n, width, width)[:, :, 1:-1, 1:-1].astype(np.float32)
+    return total.reshape(layers, n, width, width)[:, :, 1:-1, 1:-1]
 
 
 def _places(centre, half):
     """Pixels around `centre` [k] and their distance from it, [k, 2 half + 1]."""
     places = np.rint(centre).astype(int)[:, None] + np.arange(-half, half + 1)
-    return places, (places - centre[:, None]).astype(np.float32)
+    return places, places - centre[:, None]

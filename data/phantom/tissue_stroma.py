@@ -32,7 +32,7 @@ def fibres(f, x, y, cloud, pixel, uniform):
         wave = np.cos(TURN * (across / wavelength + phase) + bend)
         total = total + np.sinc(pixel / wavelength) * (2 * pixel < wavelength) * wavelength**0.4 * wave
         bundles = bundles + (wave if i < 2 else 0.0)
-    spread = np.float32(np.sqrt(0.5 * sum(w**0.8 for w in WAVELENGTHS)))
+    spread = np.sqrt(0.5 * sum(w**0.8 for w in WAVELENGTHS))
     between = bundles + 0.5 * cloud - (2.5 - 1.5 * f["looseness"])
     return total / spread, coverage(between, np.maximum(0.5, 0.5 * pixel))
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from data.phantom import us_fields, us_lesions, us_scan
 from data.phantom.chunks import in_chunks
+from data.phantom.stream import Stream
 from data.phantom.us_factors import CLASSES, DERIVED, NAMES, TABLE, factors_from
 
 MASKS = ("lesion",)
@@ -49,30 +50,29 @@ class Draws:
     outline: np.ndarray  # normal [2, HARMONICS]
     spicules: np.ndarray  # uniform [3, SPICULES]
     specks: np.ndarray  # uniform [3, CALCIFICATIONS]
-    scatterers: np.ndarray  # complex64 [DEPTHS, COLUMNS], circular normal of unit power
+    scatterers: np.ndarray  # complex128 [DEPTHS, COLUMNS], circular normal of unit power
 
     @classmethod
     def of(cls, seed, index):
         """Each example has its own counter-based stream, keyed by (seed, index)."""
-        rng = np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))
+        stream = Stream(seed, index)
         knots, cells = us_fields.KNOTS, us_fields.CELLS
-        signal = us_scan.DEPTHS, 2 * us_scan.COLUMNS  # real and imaginary parts side by side
         return cls(
-            normal=rng.standard_normal(len(TABLE), np.float32),
-            uniform=rng.random(len(TABLE), np.float32),
-            lines=rng.standard_normal((9, knots), np.float32),
-            broad=rng.standard_normal((5, knots, knots), np.float32),
-            narrow=rng.standard_normal((5, 3 * knots, 2 * knots), np.float32),
-            jitter=rng.random((3, cells, cells), np.float32),
-            outline=rng.standard_normal((2, us_lesions.HARMONICS), np.float32),
-            spicules=rng.random((3, us_lesions.SPICULES), np.float32),
-            specks=rng.random((3, us_lesions.CALCIFICATIONS), np.float32),
-            scatterers=rng.standard_normal(signal, np.float32).view(np.complex64) * np.float32(np.sqrt(0.5)),
+            normal=stream.normal(len(TABLE)),
+            uniform=stream.uniform(len(TABLE)),
+            lines=stream.normal(9, knots),
+            broad=stream.normal(5, knots, knots),
+            narrow=stream.normal(5, 3 * knots, 2 * knots),
+            jitter=stream.uniform(3, cells, cells),
+            outline=stream.normal(2, us_lesions.HARMONICS),
+            spicules=stream.uniform(3, us_lesions.SPICULES),
+            specks=stream.uniform(3, us_lesions.CALCIFICATIONS),
+            scatterers=stream.complex_normal(us_scan.DEPTHS, us_scan.COLUMNS) * np.sqrt(0.5),
         )
 
 
 def _chunk(seed, indices, size):
-    gray = np.empty((len(indices), us_scan.DEPTHS, us_scan.LINES), np.float32)
+    gray = np.empty((len(indices), us_scan.DEPTHS, us_scan.LINES))
     inside, factors = np.empty_like(gray), []
     for i, index in enumerate(indices):
         draws = Draws.of(seed, index)
@@ -80,7 +80,7 @@ def _chunk(seed, indices, size):
         gray[i], inside[i] = us_scan.render(factors[i], draws)
     return {
         "image": np.clip(us_scan.resample(gray, size), 0, 1)[..., None],
-        "label": np.eye(len(CLASSES), dtype=np.float32)[[f["class"] for f in factors]],
+        "label": np.eye(len(CLASSES))[[f["class"] for f in factors]],
         "mask": (us_scan.resample(inside, size) > 0.5)[..., None].astype(np.uint8),
-        "factors": np.array([[f[k] for k in FACTORS] for f in factors], np.float32),
+        "factors": np.array([[f[k] for k in FACTORS] for f in factors]),
     }

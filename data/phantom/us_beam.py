@@ -23,8 +23,8 @@ LOWEST = 0.35  # least centre frequency of a pulse, over that which it started w
 
 
 def amplitude(level):
-    """Amplitude of a level in dB, float32."""
-    return np.exp(np.float32(1 / NEPER) * np.float32(level))
+    """Amplitude of a level in dB, float64."""
+    return np.exp(level / NEPER)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Pulse:
 
 def straight_path(attenuation, dz):
     """Attenuation there and back along each line, Np/MHz, [z, x]; attenuation: dB/cm/MHz [z, x]; dz: cm."""
-    return (np.cumsum(attenuation, 0) - 0.5 * attenuation) * np.float32(2 * dz / NEPER)
+    return (np.cumsum(attenuation, 0) - 0.5 * attenuation) * (2 * dz / NEPER)
 
 
 def path(attenuation, dz, dx, f_number):
@@ -76,13 +76,13 @@ def path(attenuation, dz, dx, f_number):
     shape = [scipy.fft.next_fast_len(n, real=True) for n in (2 * rows, columns + 4 * side)]
     spectrum = scipy.fft.rfft2(wide, shape) * scipy.fft.rfft2(_cone(rows, side, dz / f_number / dx), shape)
     total = scipy.fft.irfft2(spectrum, shape)[:rows, 2 * side : 2 * side + columns]
-    return total * np.float32(2 * dz / NEPER)
+    return total * (2 * dz / NEPER)
 
 
 def _cone(rows, side, opening):
     """Weight [rows, 2 side + 1] of each line at each distance; opening: lines that a row widens the cone by."""
-    half = np.arange(rows, dtype=np.float32)[:, None] * np.float32(opening / 2)
-    box = np.clip(half + 0.5 - np.abs(np.arange(-side, side + 1, dtype=np.float32)), 0, 1)
+    half = np.arange(rows)[:, None] * (opening / 2)
+    box = np.clip(half + 0.5 - np.abs(np.arange(-side, side + 1)), 0, 1)
     box /= box.sum(1, keepdims=True)
     box[0] /= 2  # of its own row a sample has half above it
     return box
@@ -102,7 +102,7 @@ def beam_width(z, frequency, f):
     waist = unit * f["f_number"]
     away = (z - f["focus"] * f["depth"]) * wavelength / (2 * np.pi * waist**2)
     transmit = waist * np.sqrt(1 + away**2)
-    return (receive * transmit / np.hypot(receive, transmit)).astype(np.float32)
+    return receive * transmit / np.hypot(receive, transmit)
 
 
 def beams(field, width, dx, compound):
@@ -112,7 +112,7 @@ def beams(field, width, dx, compound):
     envelopes a scanner averages to reduce speckle (spatial compounding); else one look. White noise keeps its power.
     """
     spectrum = scipy.fft.fft(field, axis=1)
-    k = np.float32(2 * np.pi) * scipy.fft.fftfreq(field.shape[1], dx).astype(np.float32)
+    k = 2 * np.pi * scipy.fft.fftfreq(field.shape[1], dx)
     scaled = width[:, None] * k
     filters = [2 * scaled - HALVES, 2 * scaled + HALVES] if compound else [scaled]
     filters = [np.exp(-0.5 * off * off) for off in filters]
@@ -123,7 +123,7 @@ def along_depth(field, sigma):
     """Convolves the columns with a Gaussian of unit energy; sigma: samples."""
     reach = int(np.ceil(3 * sigma))
     taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    taps = (taps / np.sqrt((taps * taps).sum())).astype(np.float32)
+    taps = taps / np.sqrt((taps * taps).sum())
     padded = np.pad(field, ((reach, reach), (0, 0)))
     rows = field.shape[0]
     return sum(tap * padded[i : i + rows] for i, tap in enumerate(taps))

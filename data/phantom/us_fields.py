@@ -1,4 +1,4 @@
-"""Random fields of the ultrasound phantom, smooth or in lobules, and sampling. All float32."""
+"""Random fields of the ultrasound phantom, smooth or in lobules, and sampling. All float64."""
 
 import functools
 
@@ -14,8 +14,8 @@ def weights(at, grain):
     Rows have unit length, so that white noise at the knots becomes a field of unit variance.
     """
     used = int((at[-1] - at[0]) / grain) + 5
-    place = at[0] + (np.arange(used, dtype=np.float32) - 2) * np.float32(grain)
-    w = np.exp(-0.5 * ((at[:, None] - place) / np.float32(0.65 * grain)) ** 2)
+    place = at[0] + (np.arange(used) - 2) * grain
+    w = np.exp(-0.5 * ((at[:, None] - place) / (0.65 * grain)) ** 2)
     return w / np.sqrt((w * w).sum(1, keepdims=True))
 
 
@@ -51,7 +51,7 @@ def resampling(samples, size):
     at = (np.arange(size) + 0.5) * ratio - 0.5
     at = np.clip(at, 0, samples - 1) if ratio < 1 else at
     tent = np.maximum(1 - np.abs(at[:, None] - np.arange(samples)) / max(ratio, 1), 0)
-    return (tent / tent.sum(1, keepdims=True)).astype(np.float32)
+    return tent / tent.sum(1, keepdims=True)
 
 
 def lobules(u, v, jitter):
@@ -64,7 +64,7 @@ def lobules(u, v, jitter):
     u, v = u - j, v - i
     i, j = i.astype(np.int32), j.astype(np.int32)
     du, dv, level = (2 * a.ravel() - 1 for a in jitter)
-    first = np.full(u.shape, 9, np.float32)
+    first = np.full(u.shape, 9.0)
     second, nearest = first, np.zeros_like(i)
     for down in range(3):
         row = (i + down & CELLS - 1) * CELLS

@@ -26,7 +26,7 @@ COSINES, SINES = np.cos(ORDER[:, None] * THETA), np.sin(ORDER[:, None] * THETA)
 
 @dataclass
 class Lesion:
-    """Where a lesion is, [z, x] float32, cm."""
+    """Where a lesion is, [z, x] float64, cm."""
 
     distance: np.ndarray  # to its outline, positive inside
     across: np.ndarray  # from its centre, to the right
@@ -34,14 +34,14 @@ class Lesion:
 
 
 def outline(f, normal, uniform):
-    """Radius over that of the ellipse, float32 [ANGLES]. normal: [2, HARMONICS]; uniform: [3, SPICULES]."""
+    """Radius over that of the ellipse, float64 [ANGLES]. normal: [2, HARMONICS]; uniform: [3, SPICULES]."""
     malignant = CLASSES[f["class"]] == "malignant"
     fall = ORDER ** (-0.7 if malignant else -1.5)
     cosine, sine = normal * fall / np.sqrt((fall * fall).sum())
     wave = np.clip(cosine @ COSINES + sine @ SINES, -2.5, 2.5)
     amount = {"cyst": 0.4 * f["lobulation"], "benign": f["lobulation"], "malignant": f["irregularity"]}
     spikes = _spicules(f, uniform) if malignant else 0
-    return (1 + amount[CLASSES[f["class"]]] * wave + spikes).astype(np.float32)
+    return 1 + amount[CLASSES[f["class"]]] * wave + spikes
 
 
 def _spicules(f, uniform):
@@ -54,12 +54,12 @@ def _spicules(f, uniform):
 
 def locate(f, grid, radius):
     """The Lesion on a grid; radius: of `outline`."""
-    below = grid.z - np.float32(f["lesion_center_z"]) + 0 * grid.x
-    across = grid.x - np.float32(f["lesion_center_x"]) + 0 * grid.z
+    below = grid.z - f["lesion_center_z"] + 0 * grid.x
+    across = grid.x - f["lesion_center_x"] + 0 * grid.z
     a, b, tilt = f["lesion_width"] / 2, f["lesion_height"] / 2, f["lesion_tilt"]
     u, v = (across + tilt * below) / a, (below - tilt * across) / b
-    rho = np.sqrt(u * u + v * v) + np.float32(1e-4)
-    angle = (np.arctan2(v, u) * np.float32(ANGLES / (2 * np.pi))).astype(np.int32) % ANGLES
+    rho = np.sqrt(u * u + v * v) + 1e-4
+    angle = (np.arctan2(v, u) * (ANGLES / (2 * np.pi))).astype(np.int32) % ANGLES
     slope = np.sqrt((u / a) ** 2 + (v / b) ** 2) / rho
     return Lesion((radius[angle] - rho) / slope, across, below)
 
@@ -76,7 +76,7 @@ def insert(f, grid, tissue, lesion, draws):
     outer = tissue.level + _rim(f, lesion.distance, coarse)
     new = Tissue(
         outer + inside * (level - outer),
-        tissue.attenuation + inside * np.float32(f["lesion_loss"] - tissue.attenuation),
+        tissue.attenuation + inside * (f["lesion_loss"] - tissue.attenuation),
         tissue.coherent * (1 - inside),
     )
     new.coherent += _wall(f, lesion)
@@ -95,9 +95,9 @@ def _rim(f, distance, texture):
 def _wall(f, lesion):
     """Coherent echo of a smooth wall, where it lies across the beam, [z, x]."""
     if CLASSES[f["class"]] == "malignant":
-        return np.float32(0)
+        return 0.0
     facing = lesion.below * lesion.below
-    facing = facing / (facing + 4 * lesion.across * lesion.across + np.float32(1e-4))
+    facing = facing / (facing + 4 * lesion.across * lesion.across + 1e-4)
     return (3.0 if CLASSES[f["class"]] == "cyst" else 1.5) * facing * np.exp(-0.5 * (lesion.distance / 0.018) ** 2)
 
 
@@ -114,7 +114,7 @@ def _calcify(f, grid, tissue, uniform):
 def refraction(f, lesion):
     """Loss in dB behind the sides of a smooth lesion, where rays graze its border, [z, x]."""
     if CLASSES[f["class"]] == "malignant":
-        return np.float32(0)
+        return 0.0
     off = (np.abs(lesion.across) - 0.49 * f["lesion_width"]) / (0.05 + 0.03 * np.maximum(lesion.below, 0))
     return f["edge_shadow"] * np.exp(-0.5 * off * off) * np.clip(lesion.below / 0.2, 0, 1)
 

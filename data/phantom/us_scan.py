@@ -35,13 +35,13 @@ def render(f, draws):
 def grid_of(f):
     """The Grid of a scan: the image as wide as deep, and a margin of lines."""
     dz, dx = f["depth"] / DEPTHS, f["depth"] / LINES
-    z = (np.arange(DEPTHS, dtype=np.float32) + 0.5) * np.float32(dz)
-    x = (np.arange(COLUMNS, dtype=np.float32) - (COLUMNS - 1) / 2) * np.float32(dx)
+    z = (np.arange(DEPTHS) + 0.5) * dz
+    x = (np.arange(COLUMNS) - (COLUMNS - 1) / 2) * dx
     return tissues.Grid(z[:, None], x[None], dz, dx)
 
 
 def echo(f, grid, tissue, level, draws):
-    """The received signal before the pulse and the beam blur it, complex64 [z, x]; level: gain less loss, dB.
+    """The received signal before the pulse and the beam blur it, complex128 [z, x]; level: gain less loss, dB.
 
     Clutter adds a share of the power around a sample, as side lobes and reverberation do.
     """

@@ -22,7 +22,7 @@ RIB = 0.65  # cm, half-width of a rib's front
 
 @dataclass
 class Grid:
-    """Where the samples of the received signal are, float32."""
+    """Where the samples of the received signal are, float64."""
 
     z: np.ndarray  # [z, 1] cm, down from the probe
     x: np.ndarray  # [1, x] cm, to the right from its middle
@@ -74,7 +74,7 @@ def breast(f, grid, draws):
     _muscle(f, grid, border, draws, tissue)
     _chest_wall(f, grid, border, draws, tissue)
     _skin(f, grid, border, draws, tissue)
-    tissue.attenuation *= np.float32(f["lossy"])
+    tissue.attenuation *= f["lossy"]
     return tissue
 
 
@@ -86,17 +86,17 @@ def _fat(f, grid, draws):
     v = (z[:, None] + down) / (0.45 * f["lobule"])
     border, value = fields.lobules(u, v, draws.jitter)
     strength = np.clip(0.6 + 0.5 * fields.smooth(draws.broad[2], z, x, (0.4, 0.4)), 0, 1.2)
-    septa = f["septa"] * strength * np.exp(-0.5 * (border * np.float32(f["lobule"] / 0.06)) ** 2)
+    septa = f["septa"] * strength * np.exp(-0.5 * (border * (f["lobule"] / 0.06)) ** 2)
     up = [fields.resampling(n, 2 * n) for n in border.shape]
     level = up[0] @ (1.2 * value + septa) @ up[1].T
-    return Tissue(level, np.full_like(level, FAT), np.zeros(level.shape, np.complex64))
+    return Tissue(level, np.full_like(level, FAT), np.zeros(level.shape, complex))
 
 
 def _gland(f, grid, border, draws, tissue):
     """Fibroglandular patches in fat, streaked along the ducts; both follow the zone's anterior border."""
     z, x = grid.z[:, 0], grid.x[0]
-    rows = (border.gland - border.gland.mean()) / np.float32(grid.dz)
-    rows = rows + np.float32(0.06 / grid.dz) * fields.smooth(draws.broad[3], z, x, (0.5, 0.45))
+    rows = (border.gland - border.gland.mean()) / grid.dz
+    rows = rows + (0.06 / grid.dz) * fields.smooth(draws.broad[3], z, x, (0.5, 0.45))
     patch = f["patch"]
     field = 0.8 * fields.smooth(draws.broad[4], z, x, (0.6 * patch, patch))
     field = fields.bent(field + 0.6 * fields.smooth(draws.narrow[0], z, x, (0.2 * patch, 0.5 * patch)), rows)
@@ -111,7 +111,7 @@ def _gland(f, grid, border, draws, tissue):
 def _muscle(f, grid, border, draws, tissue):
     """Muscle behind its fascia, with the bright sheaths of its fibres along it."""
     inside = coverage(grid.z - border.fascia, 0.03)
-    rows = (border.fascia - border.fascia.mean() + 0 * grid.z) / np.float32(grid.dz)
+    rows = (border.fascia - border.fascia.mean() + 0 * grid.z) / grid.dz
     fibres = fields.smooth(draws.narrow[2], grid.z[:, 0], grid.x[0], (0.05, 0.7))
     level = f["muscle_level"] + 4 * np.maximum(fields.bent(fibres, rows), -1)
     tissue.level += inside * (level - tissue.level)
@@ -122,11 +122,11 @@ def _muscle(f, grid, border, draws, tissue):
 def _chest_wall(f, grid, border, draws, tissue):
     """Ribs, whose front is bright and lets nothing through, and between them the pleura before the lung's haze."""
     behind = coverage(grid.z - border.wall, 0.03)
-    tissue.level += behind * (np.where(border.bony, 2, -2).astype(np.float32) - tissue.level)
+    tissue.level += behind * (np.where(border.bony, 2.0, -2.0) - tissue.level)
     beyond = coverage(grid.z - border.wall - CORTEX, 0.03)
-    tissue.attenuation += beyond * (np.where(border.bony, BONE, LUNG).astype(np.float32) - tissue.attenuation)
+    tissue.attenuation += beyond * (np.where(border.bony, BONE, LUNG) - tissue.attenuation)
     _sheet(f, grid, tissue, border.wall, np.where(border.bony, 10, 7) * _gloss(draws.lines[7], grid), 0.025)
-    front = np.exp(-0.5 * ((grid.z - border.wall - CORTEX / 2) / np.float32(CORTEX / 2)) ** 2)
+    front = np.exp(-0.5 * ((grid.z - border.wall - CORTEX / 2) / (CORTEX / 2)) ** 2)
     tissue.level += 6 * border.bony * front
 
 
@@ -152,6 +152,6 @@ def _sheet(f, grid, tissue, depth, amplitude, thickness):
     """
     turn = 4 * np.pi * f["frequency"] / SPEED
     lost = np.exp(-0.5 * (np.gradient(depth) * turn / 1.2) ** 2)
-    profile = np.exp(-0.5 * ((grid.z - depth) / np.float32(thickness)) ** 2)
-    tissue.coherent += profile * (amplitude * lost * np.exp(1j * turn * depth)).astype(np.complex64)
+    profile = np.exp(-0.5 * ((grid.z - depth) / thickness) ** 2)
+    tissue.coherent += profile * (amplitude * lost * np.exp(1j * turn * depth))
     tissue.level += SHEEN * profile
