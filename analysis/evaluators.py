@@ -31,8 +31,9 @@ def build_evaluators(
     """The evaluators of a run, in the order in which they are called.
 
     Raises:
-      UserError: `config.checkpoint.best` is no scalar that they give.
+      UserError: `config.checkpoint.best` is no scalar that they give, or `config.sample` cannot be drawn with.
     """
+    _check_sample(config, family, dataset, mesh)
     plan = build.make_plan(config, dataset.info.sizes["train"])
     evaluators = []
     if plan.eval_every and dataset.info.sizes.get("val"):
@@ -54,6 +55,20 @@ def _check_best(config, family: Family, dataset: Dataset, mesh: Mesh, plan: buil
     names += ["samples_kid"] if plan.kid_every else []
     if config.checkpoint.keep_best and plan.best not in names:
         raise UserError(f"config.checkpoint.best={plan.best!r} is none of {', '.join(names)}")
+
+
+def _check_sample(config, family: Family, dataset: Dataset, mesh: Mesh) -> None:
+    """Before there is a run: a mistake that the first preview found would come too late to be corrected."""
+    state, options = build.state_shapes(family, dataset.info, mesh), config.sample.to_dict()
+    if not hasattr(family, "predict"):
+        Sampler(family, options, dataset.info.bits).check(state, len(dataset.info.labels))
+        return
+    batch = build.example_batch(dataset.info)
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
+    try:
+        jax.eval_shape(lambda *given: family.predict(*given, **options), state, batch["image"], keys)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"segmenting: {error}") from error
 
 
 def validation(config, family: Family, dataset: Dataset, mesh: Mesh):

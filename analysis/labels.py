@@ -11,7 +11,7 @@ def label_of_names(text: str, info: Info) -> np.ndarray:
 
     "normal" (or "no finding") is the absence of every finding. An attribute the run was conditioned on is given as
     name=value in the words of the source ("view=AP", "sex=female", "age=62"). What is not given is left open (-1): an
-    attribute, or the findings where attributes alone are named.
+    attribute, the findings where attributes alone are named, and of a mix of datasets all that is not named.
 
     Raises:
       UserError: a name that the dataset does not know, or two of classes that exclude each other.
@@ -19,7 +19,9 @@ def label_of_names(text: str, info: Info) -> np.ndarray:
     known = {name.lower(): index for index, name in enumerate(info.classes)}
     words = [name.strip().lower() for name in text.split(",") if name.strip()]
     names = [word for word in words if "=" not in word]
-    label = np.concatenate([np.zeros(len(info.classes)), np.full(len(info.attributes), UNKNOWN)]).astype(np.float32)
+    label = np.full(len(info.classes) + len(info.attributes), UNKNOWN, np.float32)
+    if not info.shares:  # in a mix, each image is of one of its datasets, which says nothing of the others' findings
+        label[: len(info.classes)] = 0.0
     for word in words:
         if "=" in word:
             column, label_value = _attribute(word, info)
@@ -27,12 +29,12 @@ def label_of_names(text: str, info: Info) -> np.ndarray:
     if words and not names:
         label[: len(info.classes)] = UNKNOWN
         return label
-    if not info.exclusive and names in (["normal"], ["no finding"]) and names[0] not in known:
+    if not (info.exclusive or info.shares) and names in (["normal"], ["no finding"]) and names[0] not in known:
         return label
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise UserError(f"--label {', '.join(unknown) or text!r} is unknown; known: {', '.join(info.classes) or 'none'}"
-                        + ("" if info.exclusive else ", normal"))  # fmt: skip
+                        + ("" if info.exclusive or info.shares else ", normal"))  # fmt: skip
     if info.exclusive and len(names) > 1:
         raise UserError(f"--label {text}: the classes of {info.name} exclude each other; give one")
     label[[known[name] for name in names]] = 1.0

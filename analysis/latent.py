@@ -7,6 +7,7 @@ autoencoder, which bounds no likelihood, the reconstruction takes the bounds' pl
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     result = measure(run, dataset, args)
     n = min(args.n, dataset.info.sizes["test"])
     facts = {"run": run.folder.resolve().name, "step": run.step, "n": n, "device": device_name()}
-    write_json(out / "latent.json", facts | result | {"git": git_revision()})
+    facts |= {"git": git_revision(), "command": ["python -m analysis.latent", *(argv or sys.argv[1:])]}
+    write_json(out / "latent.json", facts | result)
     print("  ".join(f"{name} {result[name]['mean']:.4f}" for name in BITS if name in result), "bits/dim")
     print(f"active units {result['active_units']} of {result['units']}")
     for name, value in result["probe"].items():
@@ -62,6 +64,7 @@ def measure(run, dataset, args) -> dict[str, Any]:
     """The content of latent.json."""
     import jax
 
+    from analysis.evaluation.sets import patients_of
     from models.cpu import jit
     from train.build import root_key
 
@@ -69,17 +72,19 @@ def measure(run, dataset, args) -> dict[str, Any]:
     step = jit(lambda state, batch: run.family.eval_step(state, batch, key))
     bound = jit(lambda state, batch: run.family.importance_bits_per_dim(state, batch, key, args.k))
     rows: dict[str, list] = {}
+    ids = []
     for batch in dataset.epoch("test", 16, limit=args.n):
         real = batch["weight"] > 0
         values = jax.device_get(step(state, batch))
+        ids.append(batch["id"][real])
         loss = values.pop("loss")  # an autoencoder's is its reconstruction
         if not run.family.is_point:
             values |= {"elbo": loss, "importance": jax.device_get(bound(state, batch))}
         for name, value in values.items():
             rows.setdefault(name, []).append(value[real])
-    result = {}
+    result, groups = {}, patients_of(dataset, "test", np.concatenate(ids))
     for name, parts in rows.items():
-        mean, low, high = bootstrap(np.concatenate(parts))
+        mean, low, high = bootstrap(np.concatenate(parts), groups)
         result[name] = {"mean": mean, "low": low, "high": high}
     # Burda et al. (2016) count where the prior is fixed. Here the groups above move it, and the posterior with it.
     variances = [group.var(0) for group in read_codes(run, dataset, "train", args.n, reader="shifts")["codes"]]
@@ -100,14 +105,15 @@ def probe(train, test, classes: tuple[str, ...], ridge: float = 10.0) -> dict[st
     x, y = (coarsest(part["codes"])[0].reshape(len(part["label"]), -1) for part in (train, test))
     mean, scale = x.mean(0), x.std(0) + 1e-6
     x, y = ((a - mean) / scale for a in (x, y))
-    gram, found = x.T @ x + ridge * np.eye(x.shape[1]), {}
+    found = {}
     for j, name in enumerate(classes):
         target, truth = train["label"][:, j], test["label"][:, j]
-        if len(np.unique(truth[truth >= 0])) < 2 or target.max() <= 0:
+        known, told = (truth == 0) | (truth == 1), target >= 0
+        if len(np.unique(truth[known])) < 2 or target.max() <= 0:
             found[name] = None
             continue
-        weights = np.linalg.solve(gram, x.T @ (np.maximum(target, 0) - np.maximum(target, 0).mean()))
-        known = (truth == 0) | (truth == 1)
+        gram = x[told].T @ x[told] + ridge * np.eye(x.shape[1])
+        weights = np.linalg.solve(gram, x[told].T @ (target[told] - target[told].mean()))
         found[name] = auroc((y @ weights)[known], truth[known])
     return found
 

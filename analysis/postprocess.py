@@ -16,11 +16,16 @@ def postprocess(images: np.ndarray, name: str) -> np.ndarray:
     Raises:
       UserError: an unknown name.
     """
+    check_name(name)
     if name == "none":
         return images
+    return np.stack([_bilateral_sharpen(image) for image in images])
+
+
+def check_name(name: str) -> None:
+    """Raises UserError for a name that is none of NAMES."""
     if name not in NAMES:
         raise UserError(f"config.sample.postprocess={name!r} is unknown; choose one of {', '.join(NAMES)}")
-    return np.stack([_bilateral_sharpen(image) for image in images])
 
 
 def _bilateral_sharpen(image: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Drawing any number of images from a family, batch by batch, each image from a key of its own."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from analysis.postprocess import postprocess
+from analysis.postprocess import check_name, postprocess
 from data import UserError
 from data.ranges import to_uint
 from models.cpu import jit
@@ -34,6 +35,19 @@ class Sampler:
         self._bits, self._batch_size = bits, batch_size
         self._sample = jit(lambda state, keys, label: family.sample(state, keys, label, **options))
 
+    def check(self, state: State, labels: int) -> None:
+        """Raises UserError where no image can be drawn with these options; computes none.
+
+        Args:
+          state: of arrays or of their shapes.
+          labels: entries of a label.
+        """
+        check_name(self._postprocess)
+        keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))
+        with _told():
+            label = jax.ShapeDtypeStruct((1, labels), jnp.float32)
+            jax.eval_shape(self._sample, state.replace(opt_state={}), keys, label)
+
     def draw(
         self, state: State, labels: np.ndarray, seed: int, first: int = 0, report: Callable[[int], None] | None = None
     ) -> np.ndarray:
@@ -55,10 +69,8 @@ class Sampler:
             index = first + start + np.arange(size)
             padded = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
             keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(index))
-            try:
+            with _told():
                 batch = self._sample(state, keys, jnp.asarray(padded, jnp.float32))
-            except (ValueError, TypeError) as error:
-                raise UserError(f"sampling: {error}") from error
             images.append(self._finish(np.asarray(batch)[: len(part)]))
             if report:
                 report(start + len(part))
@@ -71,3 +83,12 @@ class Sampler:
                 f"sampling: {bad} of {len(images)} images are not finite; use more steps or another sampler"
             )
         return to_uint(postprocess(images, self._postprocess), self._bits)
+
+
+@contextlib.contextmanager
+def _told():
+    """What a family says of options that it does not take, as a UserError."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise UserError(f"sampling: {error}") from error

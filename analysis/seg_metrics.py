@@ -72,12 +72,24 @@ def risk_coverage(uncertainty: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray
     return curve, float(curve.mean())
 
 
-def bootstrap(values: np.ndarray, repeats: int = 2000, seed: int = 0) -> tuple[float, float, float]:
-    """(mean, 2.5 % and 97.5 % of the mean when images are drawn again); values that are nan are left out."""
+def bootstrap(
+    values: np.ndarray, groups: np.ndarray | None = None, repeats: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """(mean, 2.5 % and 97.5 % of the mean when patients are drawn again); values that are nan are left out.
+
+    Args:
+      values: [n], of each image.
+      groups: int [n] from 0, the patient of each image, whose images are drawn together (Field and Welsh 2007, their
+        cluster bootstrap); without it each image is a patient of its own.
+    """
     values = np.asarray(values, np.float64)
-    values = values[np.isfinite(values)]
-    if not len(values):
+    known = np.isfinite(values)
+    if not known.any():
         return float("nan"), float("nan"), float("nan")
+    groups = np.arange(len(values)) if groups is None else np.asarray(groups)
+    groups = np.unique(groups[known], return_inverse=True)[1]
+    sums, counts = np.bincount(groups, values[known]), np.bincount(groups)
     rng = np.random.Generator(np.random.Philox(key=seed))
-    means = values[rng.integers(len(values), size=(repeats, len(values)))].mean(1)
-    return float(values.mean()), *(float(q) for q in np.percentile(means, [2.5, 97.5]))
+    drawn = rng.integers(len(sums), size=(repeats, len(sums)))
+    means = sums[drawn].sum(1) / counts[drawn].sum(1)
+    return float(values[known].mean()), *(float(q) for q in np.percentile(means, [2.5, 97.5]))

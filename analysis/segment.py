@@ -1,9 +1,9 @@
 """python -m analysis.segment --run RUN [--split test] [--ensemble 8] [--steps 4] [--out results] [--beside RESULT.json]
 
 Segments a split and scores every image: Dice, IoU, HD95, normalised surface Dice, relative area error, each with a
-bootstrap interval over the images; calibration of the ensemble; the energy distance. Writes OUT/STUDY/NAME.json with
-every image's scores and a picture of best, median and worst cases. --beside takes such a file of another segmenter and
-adds the differences of the scores, image by image.
+bootstrap interval over the patients (over the images, where no patient is named); calibration of the ensemble; the
+energy distance. Writes OUT/STUDY/NAME.json with every image's scores and a picture of best, median and worst cases.
+--beside takes such a file of another segmenter and adds the differences of the scores, image by image.
 """
 
 import argparse
@@ -33,7 +33,7 @@ SCORES = ("dice", "iou", "hd95", "surface_dice", "area_error")
 def main(argv: list[str] | None = None) -> int:
     """Segments and scores; returns the exit status."""
     args = parse(argv)
-    from analysis.evaluation.sets import open_data
+    from analysis.evaluation.sets import open_data, patients_of
     from analysis.progress import Clock
     from analysis.run import load
     from train.rundir import device_name, git_revision, write_json
@@ -46,12 +46,13 @@ def main(argv: list[str] | None = None) -> int:
     dataset = open_data(run, args.data_dir)
     clock = Clock()
     images, truths, raters, sdf, ids = predict(run, dataset, args.split, options, args.seed, args.batch, clock)
-    result = score(sdf, truths, raters) | {
+    groups = patients_of(dataset, args.split, ids)
+    result = score(sdf, truths, raters, groups) | {
         "run": run.folder.resolve().name, "family": run.config.model.family, "dataset": run.info.name,
         "image_shape": list(run.info.image_shape),
         "data": run.info.fingerprint, "split": args.split, "step": run.step, "parameters": run.parameters,
         "sampling": options | {"seed": args.seed, "images_per_second": clock.speed},
-        "ids": ids.tolist(), "device": device_name(), "git": git_revision(),
+        "ids": ids.tolist(), "groups": groups.tolist(), "device": device_name(), "git": git_revision(),
         "command": ["python -m analysis.segment", *(argv or sys.argv[1:])],
     }  # fmt: skip
     if other:
@@ -125,26 +126,28 @@ def predictor(run, options: dict[str, Any], seed: int) -> Callable[[np.ndarray, 
     return predict_images
 
 
-def score(sdf: np.ndarray, truths: np.ndarray, raters: np.ndarray) -> dict[str, Any]:
+def score(sdf: np.ndarray, truths: np.ndarray, raters: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
     """Scores of the mean SDF's mask and of the ensemble, with each image's own.
 
     Args:
       sdf: [n, k, h, w] samples.
       truths: [n, h, w] (bool), what at least half of the raters drew.
       raters: [n, r, h, w] (bool), what each of them drew; the energy distance and the calibration are to these.
+      groups: [n] which images are of one patient; intervals are over patients.
     """
     samples, mean = sdf <= 0, sdf.mean(1)
     rows = [mask_scores(m <= 0, t) for m, t in zip(mean, truths, strict=True)]
     images = {name: [row[name] for row in rows] for name in SCORES}
-    result = {name: _with_interval(images[name]) for name in SCORES} | {"n": len(rows)}
+    result = {name: _with_interval(images[name], groups) for name in SCORES} | {"n": len(rows)}
+    result["patients"] = int(groups.max()) + 1
     images["energy"] = [energy_distance(s, r) for s, r in zip(samples, raters, strict=True)]
-    result |= {"energy": _with_interval(images["energy"]), "raters": raters.shape[1]}
+    result |= {"energy": _with_interval(images["energy"], groups), "raters": raters.shape[1]}
     if sdf.shape[1] == 1:
         return result | {"uncertainty": None, "images": images}
     probability = samples.mean(1)
     images["deviation"] = sdf.std(1).mean((1, 2)).tolist()
     images["pairwise"] = [_of_different(s) for s in samples]
-    result["pairwise"] = _with_interval(images["pairwise"])
+    result["pairwise"] = _with_interval(images["pairwise"], groups)
     risk = 1.0 - np.asarray(images["dice"])
     curve, area = risk_coverage(np.asarray(images["deviation"]), risk)
     spread = np.std(images["deviation"]) * np.std(risk)
@@ -163,8 +166,8 @@ def _of_different(samples: np.ndarray) -> float:
     return mean_distance(samples, samples) * k / (k - 1)
 
 
-def _with_interval(values) -> dict[str, float]:
-    mean, low, high = bootstrap(np.asarray(values))
+def _with_interval(values, groups) -> dict[str, float]:
+    mean, low, high = bootstrap(np.asarray(values), groups)
     return {"mean": mean, "low": low, "high": high}
 
 
@@ -184,7 +187,7 @@ def read_result(path: Path) -> dict[str, Any]:
 
 
 def differences(result: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """{score: mean difference of the two on the same images, with a bootstrap interval over the images}.
+    """{score: mean difference of the two on the same images, with a bootstrap interval over the patients}.
 
     Raises:
       UserError: the images are not the same.
@@ -192,7 +195,7 @@ def differences(result: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]
     if any(result[key] != other[key] for key in ("split", "data", "ids")):
         raise UserError("--beside: that result is of other images; segment the same split of the same data")
     pairs = {name: [np.asarray(r["images"][name], np.float64) for r in (result, other)] for name in SCORES}
-    return {name: _with_interval(mine - theirs) for name, (mine, theirs) in pairs.items()}
+    return {name: _with_interval(mine - theirs, result["groups"]) for name, (mine, theirs) in pairs.items()}
 
 
 def _beside(result: dict[str, Any], name: str) -> str:

@@ -20,21 +20,22 @@ _PARSING = threading.Lock()  # numpy parses their header with ast, which threads
 _WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")  # Pillow's modes above 8 bits
 
 
-def decode(encoded: bytes, name: str, bits: int = 8) -> np.ndarray:
+def decode(encoded: bytes, name: str, bits: int = 8, blank: bool = False) -> np.ndarray:
     """Pixels of one PNG, JPEG or TIFF.
 
     Args:
         encoded: the file's bytes.
         name: the file, for messages.
         bits: 16 asks for 16-bit colour where the file has it (Pillow alone would drop to 8).
+        blank: whether an image may show nothing, one value everywhere.
 
     Returns:
         [h, w] gray or [h, w, 3] RGB; uint8, uint16, int32 or float32 as stored.
 
     Raises:
-        CorruptImage: truncated, not an image, too large, several pages, constant, or not finite.
+        CorruptImage: truncated, not an image, too large, several pages, not finite, or blank.
     """
-    return check(_read(encoded, name, bits), name)
+    return check(_read(encoded, name, bits), name, blank)
 
 
 def _read(encoded: bytes, name: str, bits: int) -> np.ndarray:
@@ -45,19 +46,19 @@ def _read(encoded: bytes, name: str, bits: int) -> np.ndarray:
             return png16.decode(encoded, MAX_PIXELS)
         return _pixels(encoded, bits)
     except Exception as error:  # on a damaged file Pillow raises nearly anything, TypeError included
-        raise CorruptImage(f"{name} cannot be read ({error}){_WAY_OUT}") from error
+        raise CorruptImage(f"{name} cannot be read ({error}){WAY_OUT}") from error
 
 
-_WAY_OUT = ': replace it, or set data.on_error="skip" to leave such images out.'
+WAY_OUT = ': replace it, or set data.on_error="skip" to leave such images out.'
 
 
-def check(pixels: np.ndarray, name: str) -> np.ndarray:
-    """The same pixels; CorruptImage when they are not finite or all alike."""
+def check(pixels: np.ndarray, name: str, blank: bool = False) -> np.ndarray:
+    """The same pixels; CorruptImage when they are not finite or, unless they may be `blank`, all alike."""
     low, high = pixels.min(), pixels.max()
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise CorruptImage(f"{name} holds values that are not finite (NaN or infinite){_WAY_OUT}")
-    if low == high:
-        raise CorruptImage(f"{name} shows nothing: every pixel is {low}{_WAY_OUT}")
+        raise CorruptImage(f"{name} holds values that are not finite (NaN or infinite){WAY_OUT}")
+    if low == high and not blank:
+        raise CorruptImage(f"{name} shows nothing: every pixel is {low}{WAY_OUT}")
     return pixels
 
 
@@ -84,9 +85,19 @@ def _pixels(encoded: bytes, bits: int) -> np.ndarray:
             image = ImageOps.exif_transpose(image)
         if image.mode in _WIDE:
             array = np.asarray(image)
-            return array.astype(array.dtype.newbyteorder("="))
+            array = array.astype(array.dtype.newbyteorder("="))
+            return _white_is_high(array, image) if image.format == "TIFF" else array
         gray = image.mode in ("1", "L", "LA") or (image.mode == "P" and _gray_palette(image))
         return np.asarray(image.convert("L" if gray else "RGB"))
+
+
+def _white_is_high(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
+    """Wide pixels of a TIFF whose zero is white, inverted, which Pillow does for 8 bits alone."""
+    if image.tag_v2.get(262) != 0:  # PhotometricInterpretation: WhiteIsZero
+        return pixels
+    if pixels.dtype != np.uint16:
+        raise ValueError(f"its zero is white, which is read of 8 and 16 bits, and it has {pixels.dtype}")
+    return np.uint16(2 ** image.tag_v2[258][0] - 1) - pixels
 
 
 def encode_array(pixels: np.ndarray) -> bytes:

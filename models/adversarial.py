@@ -99,6 +99,14 @@ class Game:
         if self.penalty_every < 1:
             raise ValueError(f"penalty_every={self.penalty_every} must be at least 1")
 
+    def check_parts(self, parts: int) -> None:
+        """Raises ValueError where a batch is seen in parts, each of which would give other images to the penalties."""
+        if parts > 1 and self.penalty_every > 1:
+            raise ValueError(
+                f"model.penalty_every={self.penalty_every} takes its images from the whole batch: with "
+                f"train.accumulate={parts} it must be 1"
+            )
+
     def penalties(self, critic: Callable, real: jax.Array, fake: jax.Array, label: jax.Array, u: jax.Array):
         """Penalty of D [b], and for each of r1 and r2 that is on, |grad D|^2 [b] as slope_real and slope_fake.
 

@@ -19,7 +19,7 @@ from models.networks import build_network, group_of
 from models.pixel_prior import chosen_prior, pixel_prior
 from models.pixels import PixelScale, pixel_scale
 from models.state import State
-from models.update import Updater, even_draws, example_keys
+from models.update import Updater, even_draws, example_keys, strata
 from models.weights import WEIGHTS, loss_weight
 
 
@@ -88,9 +88,11 @@ class DDPM:
         options = SampleOptions(**options)
         schedule = self.denoiser.schedule
         times = samplers.time_grid(schedule, options.steps, options.spacing)
-        noise = draws.normal(jax.vmap(jax.random.fold_in, (0, None))(keys, 0), self.image_shape)
+        if options.variance == "learned" and not self.denoiser.learned_variance:
+            raise ValueError("sample.variance=learned is of models that were trained with model.learned_variance=True")
+        noise = draws.normal(draws.fold(keys, 0), self.image_shape)
         denoise = self.denoise_fn(state.sampling_params("net"), label, options)
-        step_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
+        step_keys = draws.fold(keys, 1)
         z = samplers.sample(
             options.sampler, denoise, schedule, times, noise, step_keys, **options.of_sampler(self.denoiser)
         )
@@ -101,6 +103,7 @@ class DDPM:
         if options.guidance == 1.0 or not label.shape[-1]:  # without labels there is nothing to be guided by
             denoise = self._given(params, label)
         else:
+            guidance.check(options.guidance, self.label_drop)
             both = guidance.given_and_free(partial(self._given, params), label)
             interval = (options.guidance_low, options.guidance_high)
             denoise = guidance.guided(both, self.denoiser.schedule, options.guidance, interval)
@@ -153,7 +156,7 @@ class DDPM:
         keys = jax.vmap(lambda k: jax.random.split(k, 4))(example_keys(key, batch["id"]))
         u = jax.vmap(jax.random.uniform)(keys[:, 0]) if training else even_draws(batch["id"])
         if training and self.stratified:
-            u = (jnp.arange(len(u)) + u) / len(u)
+            u = strata(u, key)
         eps = draws.normal(keys[:, 1], batch["image"].shape[1:])
         label = batch["label"]
         if training:

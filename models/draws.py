@@ -29,6 +29,11 @@ def bits(keys: Array, shape: tuple[int, ...]) -> Array:
     return _each(keys, shape, lambda key, n: jax.random.bits(key, (n,), jnp.uint16))
 
 
+def fold(keys: Array, number: int | Array) -> Array:
+    """Other keys [b], each from its own of the keys [b] and the number of what is drawn from them."""
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+
+
 def as_matrix(initializer: Callable) -> Callable:
     """An initialiser of kernels [..., c, d] that draws them as one matrix [..., d] with the same fan-in.
 

@@ -24,7 +24,7 @@ from models.paths import Path
 from models.pixel_prior import PixelPrior, chosen_prior, pixel_prior
 from models.pixels import PixelScale, dequantise, pixel_scale
 from models.state import State
-from models.update import Updater, even_draws, example_keys
+from models.update import Updater, even_draws, example_keys, strata
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -106,6 +106,7 @@ class Flow:
         """v(x, t) for these labels; with guidance u + s (c - u) where guidance_low <= t <= guidance_high."""
         if options.guidance == 1.0 or not label.shape[-1]:
             return self._given(params, label)
+        guidance.check(options.guidance, self.label_drop)
         both = guidance.given_and_free(partial(self._given, params), label)
 
         def velocity(x, t):
@@ -159,7 +160,7 @@ class Flow:
         keys = jax.vmap(lambda k: jax.random.split(k, 4))(example_keys(key, batch["id"]))
         u = jax.vmap(jax.random.uniform)(keys[:, 0]) if training else even_draws(batch["id"])
         if training and self.stratified:
-            u = (jnp.arange(len(u)) + u) / len(u)
+            u = strata(u, key)
         eps = draws.normal(keys[:, 1], batch["image"].shape[1:])
         label, drawn = batch["label"], {"t": paths.sample_time(self.time, u, self.time_mean, self.time_std)}
         if training:

@@ -80,7 +80,7 @@ class FlowSeg:
         """Per example [b], of the averaged weights: loss, and dice of one sample by four Euler steps."""
         drawn = self._draw(batch, key, training=False)
         loss = self._loss(state.sampling_params("net"), drawn)[0]
-        keys = jax.vmap(lambda k: jax.random.fold_in(k, 5))(example_keys(key, batch["id"]))
+        keys = draws.fold(example_keys(key, batch["id"]), 5)
         sdf = self.predict(state, batch["image"], keys, sampler="euler", steps=4)[:, 0]
         return {"loss": loss, "dice": dice(sdf <= 0, batch["mask"][..., self.channel] > 0.5)}
 
@@ -194,7 +194,7 @@ def one_rater(batch: Batch, keys: jax.Array) -> jax.Array:
     if "masks" not in batch:
         return batch["mask"]
     count = batch["masks"].shape[1]
-    which = jax.vmap(lambda k: jax.random.randint(jax.random.fold_in(k, 4), (), 0, count))(keys)
+    which = jax.vmap(lambda k: jax.random.randint(k, (), 0, count))(draws.fold(keys, 4))
     return jax.vmap(lambda masks, i: masks[i])(batch["masks"], which)
 
 

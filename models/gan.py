@@ -66,8 +66,8 @@ class GAN:
 
         Returns:
           (state, scalars []): loss (of G), d_loss, d_real and d_fake (accuracies), slope_real and slope_fake
-          (|grad D|^2, where r1 and r2 are on), r_t, p, diversity (of generated images against real ones, 1 is equal),
-          norms of the gradients.
+          (|grad D|^2, where r1 and r2 are on), r_t, p, norms of the gradients, and diversity (of generated images
+          against real ones, 1 is equal), but where micro-batches are of one image.
         """
         n = batch["image"].shape[0]
         batch = self._draw(batch, key) | {"p": jnp.broadcast_to(state.extra["augmentation"]["p"], (n,))}
@@ -134,7 +134,9 @@ class GAN:
             return self._discriminator_loss(params, generator, part)
 
         state, scalars = self.updater.move(state, "discriminator", loss, batch)
-        scalars["diversity"] = jnp.sqrt(scalars.pop("spread_fake") / jnp.maximum(scalars.pop("spread_real"), 1e-12))
+        fake, real = scalars.pop("spread_fake"), scalars.pop("spread_real")
+        if batch["image"].shape[0] > self.updater.accumulate:  # one image alone has no spread
+            scalars["diversity"] = jnp.sqrt(fake / jnp.maximum(real, 1e-12))
         return state, adversarial.of_discriminator(scalars)
 
     def _step_g(self, state: State, batch: Batch):
@@ -254,6 +256,7 @@ def build(options: dict[str, Any], setting: Setting, updater: Updater) -> GAN:
     adaptive = Adaptive(options.pop("ada_target"), options.pop("ada_kimg"), options.pop("ada_limit"))
     pixels = pixel_scale("none", setting.mean, setting.std, setting.bits)
     game = Game(**{f.name: options.pop(f.name) for f in dataclasses.fields(Game)})
+    game.check_parts(updater.accumulate)
     fields = ("latent", "augmentation", "probability")
     known = {name: options.pop(name) for name in fields}
     if options:

@@ -17,6 +17,15 @@ def drop_labels(label: jax.Array, drop: jax.Array) -> jax.Array:
     return jnp.where(drop[:, None], NULL, label)
 
 
+def check(scale: float, label_drop: float) -> None:
+    """Raises ValueError where guidance is asked of a model that never saw a hidden label."""
+    if scale != 1.0 and not label_drop:
+        raise ValueError(
+            f"guidance {scale:g} needs a model that also learned without labels: set sample.guidance to 1 (of a "
+            "finished run: --guidance 1), or train with model.label_drop above 0"
+        )
+
+
 def given_and_free(of_label: Callable, label: jax.Array) -> Callable:
     """(x, t) -> (what a model says of x with its label, without): one call on twice the batch, compiled once.
 

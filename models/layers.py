@@ -115,7 +115,7 @@ class Dropout(nn.Module):
             return x
         place = zlib.crc32("/".join(self.path).encode())
         keep = round((1 - self.rate) * 2**16)
-        drawn = draws.bits(jax.vmap(lambda key: jax.random.fold_in(key, place))(keys), x.shape[1:])
+        drawn = draws.bits(draws.fold(keys, place), x.shape[1:])
         return jnp.where(drawn < keep, x * (2**16 / keep), 0).astype(x.dtype)
 
 
@@ -166,7 +166,8 @@ class TimeEmbedding(nn.Module):
         else:
             # Drawn once from a fixed seed: constants, so that neither decay nor EMA can move them.
             draw = np.random.default_rng(0).normal(size=self.features // 2) * self.fourier
-            angle = 2 * np.pi * time.astype(jnp.float32)[:, None] * draw.astype(np.float32)
+            # Times come as those of a chain of 1000 steps; the frequencies are for Song et al.'s t and EDM's c_noise.
+            angle = 2 * np.pi / 1000.0 * time.astype(jnp.float32)[:, None] * draw.astype(np.float32)
             parts = [jnp.cos(angle), jnp.sin(angle)]
             x = jnp.concatenate(parts if self.order == "cos_sin" else parts[::-1], axis=-1)
         x = nn.silu(nn.Dense(self.width, name="dense_0")(x))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from models import samplers
+from models import draws, samplers
 from models.denoiser import Denoised, DenoiseFn
 from models.discretised import discretised_gaussian
 from models.divergence import exact_divergence, hutchinson
@@ -103,7 +103,7 @@ def ode_bits_per_dim(
     denoise: DenoiseFn, schedule: Schedule, z: jax.Array, keys: jax.Array, pixels: PixelScale, tolerance: float = 1e-4
 ) -> jax.Array:
     """-log2 p / dimensions [b] by the probability-flow ODE, on uniformly dequantised pixels (Song et al. 2021, 4.3)."""
-    shift_keys, probe_keys = (jax.vmap(jax.random.fold_in, (0, None))(keys, i) for i in (0, 1))
+    shift_keys, probe_keys = (draws.fold(keys, i) for i in (0, 1))
     z, log_volume = dequantise(pixels, z, shift_keys)
     log_density = ode_log_density(denoise, schedule, z, probe_keys, tolerance)
     return -(log_density + log_volume) / (math.log(2.0) * np.prod(z.shape[1:]))

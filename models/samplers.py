@@ -229,8 +229,7 @@ def _heun(denoise: DenoiseFn, times, alpha, sigma, x) -> jax.Array:
 
 def unit_noise(keys, index, like) -> jax.Array:
     """Unit normal noise [b, h, w, c] of step `index`, each image from its own key."""
-    keys = jax.vmap(jax.random.fold_in, (0, None))(keys, index)
-    return draws.normal(keys, like.shape[1:], like.dtype)
+    return draws.normal(draws.fold(keys, index), like.shape[1:], like.dtype)
 
 
 def _pairs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,9 @@ from models.lora import is_factor
 
 Path = tuple[str, ...]
 Arrays = Mapping[Path, np.ndarray]
+# Of the modules that a family counts as its stem or its head, those whose inputs or outputs are pixels.
+STEMS = ("conv_in", "conv_local", "conv_guess", "detail_in")
+HEADS = ("conv_out", "conv_levels", "detail_out")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +84,7 @@ def transfer(
     """
     values, rows = {}, []
     for path, fresh in here.items():
-        value, row = _one(path, fresh, here, there, group(path), images, source)
+        value, row = _one(network, path, fresh, here, there, group(path), images, source)
         values[path] = np.asarray(value, fresh.dtype)
         rows.append(dataclasses.replace(row, network=network))
     unused = [Row(network, path, np.shape(a), "unused", "not in this model") for path, a in there.items()
@@ -89,7 +92,7 @@ def transfer(
     return values, rows + unused
 
 
-def _one(path: Path, fresh, here: Arrays, there: Arrays, group: str, images: Images, source: Images):
+def _one(network: str, path: Path, fresh, here: Arrays, there: Arrays, group: str, images: Images, source: Images):
     """(value, row without its network) of one parameter."""
 
     def row(status: str, rule: str = "", whole: bool = False) -> Row:
@@ -105,12 +108,13 @@ def _one(path: Path, fresh, here: Arrays, there: Arrays, group: str, images: Ima
         return value, row("adapted" if carried else "fresh", rule)
     if value.shape == fresh.shape:
         return value, row("loaded", whole=True)
-    units = _unit(path, there, source.channels), _unit(path, here, images.channels)
     adapted = None
-    if group == "stem" and path[-1] == "kernel" and value.ndim == 4:
-        adapted = stem_kernel(value, fresh.shape, *units)
-    elif group == "head" and path[-1] in ("kernel", "bias"):
-        adapted = head_array(value, fresh, *units)
+    if len(path) > 1 and path[-1] in ("kernel", "bias"):
+        units = _unit(path, there, source.channels, network), _unit(path, here, images.channels, network)
+        if group == "stem" and path[-2] in STEMS and path[-1] == "kernel":
+            adapted = stem_kernel(value, fresh.shape, *units)
+        elif group == "head" and path[-2] in HEADS:
+            adapted = head_array(value, fresh, *units)
     if adapted is None:
         return fresh, row("fresh", f"{value.shape} in the source")
     value, rule, whole = adapted
@@ -222,10 +226,12 @@ def _apply(steps, array: np.ndarray, shape: tuple[int, ...]):
     return array.reshape(shape), "; ".join(words), True
 
 
-def _unit(path: Path, arrays: Arrays, channels: int) -> int:
+def _unit(path: Path, arrays: Arrays, channels: int, network: str) -> int:
     """Channels of what a stem takes or a head gives: the image's, or those of a layer between it and the image."""
     *place, module, _ = path
-    outer = {"conv_in": ("conv_local", "detail_in"), "conv_levels": ("conv_local",), "conv_out": ("detail_out",)}
+    # Of a discriminator detail_in lies before conv_in; of a segmenter beside it.
+    first = ("conv_local", "detail_in") if network == "discriminator" else ("conv_local",)
+    outer = {"conv_in": first, "conv_levels": ("conv_local",), "conv_out": ("detail_out",)}
     for name in outer.get(module, ()):
         if (kernel := arrays.get((*place, name, "kernel"))) is not None:
             return kernel.shape[-2 if name == "detail_out" else -1]

@@ -244,6 +244,11 @@ class UNet(nn.Module):
 
     def enter(self, x: Array, guess: Array | None, embedding: Array, keys: Array | None) -> tuple[Array, Array | None]:
         """Image -> input of the first level's blocks, and the features that go around the levels."""
+        if self.local_channels and (self.patch < self.local_patch or self.patch % self.local_patch):
+            raise ValueError(
+                f"model.unet.patch={self.patch} is no multiple of local_patch={self.local_patch}: change one of them, "
+                "or set model.unet.local_channels=0"
+            )
         if not self.local_channels:
             return self.stem(x, guess, self.patch, self.width(0), "conv_in"), None
         x = self.stem(x, guess, self.local_patch, self.local_channels, "conv_local")

@@ -14,6 +14,7 @@ import optax
 from models.state import PyTree, State
 
 Batch = dict[str, jax.Array]
+_NO_ID = 2**32 - 1  # what is folded into a step's key for all of its examples; theirs fold their ids
 # (params, batch) -> (per-example loss [b], {name: per-example [b]})
 LossFn = Callable[[PyTree, Batch], tuple[jax.Array, dict[str, jax.Array]]]
 
@@ -165,8 +166,27 @@ def split_batch(batch: Batch, parts: int) -> Batch:
 
 
 def example_keys(key: jax.Array, ids: jax.Array) -> jax.Array:
-    """[b] one key an example, from its id: the draw does not depend on where in which batch it stands."""
-    return jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
+    """[b] one key an example, from its id: the draw does not depend on where in which batch it stands.
+
+    An example that stands more than once in a batch, as those of a rare class do where classes are balanced, has
+    another key each time.
+    """
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, ids)
+    before = jnp.sum(jnp.tril(ids[:, None] == ids[None], -1), 1)  # how often it stood there already
+    again = jax.vmap(jax.random.fold_in)(keys, before)
+    return jnp.where(before > 0, again, keys)
+
+
+def strata(u: jax.Array, key: jax.Array) -> jax.Array:
+    """[b] numbers in [0, 1), one in each of b equal parts, from uniform ones u [b] in [0, 1).
+
+    Which place of the batch has which part changes with `key`, that of the step: where a place is always of one class
+    (balanced classes, mixed datasets), every class must see every part. All are below 1 also after rounding.
+    """
+    b = len(u)
+    moved = jax.random.randint(jax.random.fold_in(key, _NO_ID), (), 0, b)
+    part = (jnp.arange(b) + moved) % b
+    return jnp.minimum((part + u) / b, 1 - 2**-24)
 
 
 def even_draws(ids: jax.Array) -> jax.Array:

@@ -198,7 +198,7 @@ class VAE:
 
     def _normal(self, keys: jax.Array, stream: int, shape: tuple[int, ...]) -> jax.Array:
         """[b, *shape] standard normal numbers, other ones for each `stream`."""
-        return draws.normal(jax.vmap(jax.random.fold_in, (0, None))(keys, stream), shape)
+        return draws.normal(draws.fold(keys, stream), shape)
 
     def _noise(self, keys: jax.Array) -> list[jax.Array]:
         """Standard normal numbers of each group [b, h, w, latent]."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from models import adversarial
+from models import adversarial, draws
 from models.adversarial import Game
 from models.family import Batch, Setting
 from models.gan_nets import Discriminator, check_levels
@@ -58,8 +58,9 @@ class AdversarialVAE(VAE):
         """Adds to VAE's draw the noise of a code from the prior, and u of the penalties."""
         batch = super()._draw(state, batch, key)
         after = len(batch["noise"]) + 1  # streams of an example's key that super() has used
-        stream = lambda i: jax.vmap(lambda k: jax.random.fold_in(k, after + i))(example_keys(key, batch["id"]))  # noqa: E731
-        return batch | {"prior_noise": self._noise(stream(0)), "u": jax.vmap(jax.random.uniform)(stream(1))}
+        keys = example_keys(key, batch["id"])
+        noise, u = draws.fold(keys, after), draws.fold(keys, after + 1)
+        return batch | {"prior_noise": self._noise(noise), "u": jax.vmap(jax.random.uniform)(u)}
 
     def _step_d(self, state: State, batch: Batch):
         net = state.params["net"]
@@ -113,4 +114,7 @@ def build(options: dict[str, Any], setting: Setting, shared: tuple, known: dict[
     net = Discriminator(channels=channels, image_size=size, **shape, **dtype)
     check_levels(size, net.patch, net.channels)
     weight = options.pop("weight")
-    return AdversarialVAE(*shared, **known, discriminator=setting.adapt(net), game=Game(**options), weight=weight)
+    game = Game(**options)
+    family = AdversarialVAE(*shared, **known, discriminator=setting.adapt(net), game=game, weight=weight)
+    game.check_parts(family.updater.accumulate)
+    return family

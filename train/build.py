@@ -50,13 +50,14 @@ def make_plan(config: ml_collections.ConfigDict, train_images: int) -> Plan:
     def steps(duration: str, field: str) -> int:
         return to_steps(duration, field, config.train.batch_size, train_images)
 
+    total = steps(config.train.duration, "config.train.duration")
     plan = Plan(
-        total=steps(config.train.duration, "config.train.duration"),
-        log_every=max(steps(config.train.log_every, "config.train.log_every"), 1),
+        total=total,
+        log_every=steps(config.train.log_every, "config.train.log_every") or total,
         eval_every=steps(config.eval.every, "config.eval.every"),
         preview_every=steps(config.eval.preview_every, "config.eval.preview_every"),
         kid_every=steps(config.eval.kid_every, "config.eval.kid_every"),
-        save_every=max(steps(config.checkpoint.every, "config.checkpoint.every"), 1),
+        save_every=steps(config.checkpoint.every, "config.checkpoint.every") or total,
         restart_at=steps(config.train.restart_at, "config.train.restart_at"),
         milestones=tuple(steps(d, "config.checkpoint.milestones") for d in config.checkpoint.milestones),
         best=config.checkpoint.best or ("samples_kid" if config.eval.kid_every else "val_loss"),

@@ -129,11 +129,16 @@ class _Trainer:
     def train(self, state: State, host: dict[str, Any]) -> dict[str, Any]:
         step, total = int(state.step), self.plan.total
         self.latest = dict(host.get("latest", {}))
-        if step >= total:
+        self.total_seconds = float(host.get("seconds", 0.0))
+        if step > total:
+            raise UserError(
+                f"{self.folder} has {step} steps behind it, more than config.train.duration="
+                f"{self.config.train.duration!r}: give at least as many, or use another --workdir"
+            )
+        if step == total:
             return self._finished(step)
         self.window = Window(dict(host.get("sums", {})), int(host.get("count", 0)))
         self.rows = int(host.get("rows", 0))
-        self.total_seconds = float(host.get("seconds", 0.0))
         self.writer = _open_writers(self.folder, self.rows)
         if host.get("owed"):
             score = self._evaluate_due(state, step)

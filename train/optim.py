@@ -48,6 +48,8 @@ def build_optimizer(
     }  # fmt: skip
     if settings["name"] not in makers:
         raise UserError(f"{field}.name={settings['name']!r} is unknown; choose one of {', '.join(makers)}")
+    if settings["clip"] < 0:
+        raise UserError(f"{field}.clip={settings['clip']:g} would turn gradients round; 0 clips none")
     clip = optax.clip_by_global_norm(settings["clip"]) if settings["clip"] else optax.identity()
     step = makers[settings["name"]]()
     # One norm for all that is trained; what is frozen has no gradient (models/update.py).

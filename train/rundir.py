@@ -179,7 +179,8 @@ def device_name() -> str:
     if cpuinfo.exists():
         names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    return f"{model}, {len(os.sched_getaffinity(0))} cores"
+    cores = len(os.sched_getaffinity(0))
+    return f"{model}, {cores} core{'s' if cores > 1 else ''}"
 
 
 def write_json(path: Path, value: Any, exact: bool = False) -> None:
@@ -205,6 +206,7 @@ def locked(folder: Path):
     Raises:
       UserError: another process holds it.
     """
+    folder = folder.absolute()  # "." has no name
     folder.parent.mkdir(parents=True, exist_ok=True)
     path = folder.with_name(f".{folder.name}.lock")
     with path.open("w") as file:

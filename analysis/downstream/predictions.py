@@ -74,13 +74,6 @@ def probabilities(logit: np.ndarray, exclusive: bool) -> np.ndarray:
     return special.softmax(logit, axis=1) if exclusive else special.expit(logit)
 
 
-def groups(patient: np.ndarray) -> np.ndarray:
-    """int [n] from 0: a number for each patient [n], and one of its own for each image without one (-1)."""
-    alone = patient < 0
-    patient = np.where(alone, np.arange(len(patient)) + patient.max(initial=0) + 1, patient)
-    return np.unique(patient, return_inverse=True)[1]
-
-
 def thresholds(logit: np.ndarray, label: np.ndarray, exclusive: bool) -> np.ndarray:
     """Probabilities [k] with the highest Youden index on (validation) images; 0.5 where one kind is missing.
 

@@ -9,7 +9,8 @@ from analysis.downstream.fit import Fitted, fit
 from analysis.downstream.measures import measure
 from analysis.downstream.networks import build
 from analysis.downstream.options import Settings
-from analysis.downstream.predictions import Predictions, groups, thresholds
+from analysis.downstream.predictions import Predictions, thresholds
+from analysis.metrics.intervals import patient_groups
 from data import DataOptions
 from data.dataset import Dataset
 
@@ -29,7 +30,7 @@ def evaluate_arm(dataset: Dataset, options: DataOptions, settings: Settings) -> 
     fitted = fit(network, images, real, held, info.exclusive, settings)
     limits = thresholds(fitted.logits(held["image"]), held["label"], info.exclusive)
     logit = fitted.logits(test["image"])
-    facts = (test["label"], test["key"], groups(test["patient"]), limits, info.classes, info.exclusive)
+    facts = (test["label"], test["key"], patient_groups(test["patient"]), limits, info.classes, info.exclusive)
     predictions = Predictions(logit, *facts)
     return _content(dataset, options, settings, images.facts, fitted, predictions), predictions, fitted
 

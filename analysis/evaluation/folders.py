@@ -10,7 +10,9 @@ from analysis.evaluation.result import measured_against
 from analysis.evaluation.scores import Reference
 from analysis.evaluation.sets import floor_pair, gaussian_images, unlabelled
 from data import UserError
-from data.images import EXTENSIONS, decode
+from data.errors import CorruptImage
+from data.files import walk
+from data.images import EXTENSIONS, WAY_OUT, decode
 from data.ranges import DTYPES
 
 SAMPLES = "samples.npz"  # what analysis.sample writes beside its PNGs
@@ -32,14 +34,14 @@ def read_folder(folder: str | Path, option: str) -> np.ndarray:
         raise UserError(f"{option} {folder} is no folder; give one that holds images")
     if (folder / SAMPLES).exists():
         return _samples(folder / SAMPLES)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
+    paths = sorted(Path(path) for path, _ in walk(folder) if path.lower().endswith(EXTENSIONS))
     if len(paths) < 10:
         raise UserError(
             f"{option} {folder} holds {len(paths)} images ({', '.join(EXTENSIONS)}); at least 10 are needed"
         )
     images: list[np.ndarray] = []
     for path in paths:
-        image = _read(path)
+        image = _read(path, blank=option == "--fake")  # a generator may draw black
         if images and (image.shape, image.dtype) != (images[0].shape, images[0].dtype):
             raise UserError(
                 f"{path} is {_words(image)} and {paths[0]} is {_words(images[0])}: bring all images of {option} to one "
@@ -94,8 +96,11 @@ def _samples(path: Path) -> np.ndarray:
         raise UserError(f"{path} holds no images ({error}); delete it to read the pictures beside it") from error
 
 
-def _read(path: Path) -> np.ndarray:
-    pixels = decode(path.read_bytes(), str(path), 16)
+def _read(path: Path, blank: bool) -> np.ndarray:
+    try:
+        pixels = decode(path.read_bytes(), str(path), 16, blank)
+    except CorruptImage as error:
+        raise UserError(f"{str(error).removesuffix(WAY_OUT)}: replace it, or take it out of the folder") from error
     if pixels.dtype not in DTYPES.values():
         raise UserError(f"{path} has pixels of {pixels.dtype}; 8 or 16 bits are needed")
     return pixels if pixels.ndim == 3 else pixels[..., None]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.domain import findings
 from analysis.evaluation.bands import bands
 from analysis.evaluation.scores import OF_PARTS, Reference
 from analysis.evaluation.sets import ImageSet, floor_pair
@@ -68,8 +69,8 @@ def _of_classes(info: Info, *labels: np.ndarray) -> Iterator[tuple[str, list[np.
     k = len(info.classes)
     for j, name in enumerate(info.classes):
         yield name, [label[:, j] == 1 for label in labels]
-    if k and not info.exclusive:
-        yield "normal", [(label[:, :k] == 0).all(1) for label in labels]
+    if k and not info.exclusive and not any(name.lower() in findings.NORMAL for name in info.classes):
+        yield "normal", [findings.normal(info.classes, label[:, :k]) for label in labels]
 
 
 def _group(generated: ImageSet, real: ImageSet, train: ImageSet, space: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from analysis.metrics.intervals import patient_groups
 from data import UserError
 from data.dataset import Dataset
 from data.ranges import to_float, to_uint
@@ -81,15 +82,24 @@ def gaussian_images(images: np.ndarray, n: int, seed: int) -> np.ndarray:
     """n images of the Gaussian with the mean and covariance of the pixels of `images` [m, h, w, c], stored likewise.
 
     mean + x' z / sqrt(m - 1) with z ~ N(0, I_m) and x the centred pixels has that covariance exactly, also where m is
-    smaller than the number of pixels. Of very many large images the first are taken.
+    smaller than the number of pixels. Of very many large images some are taken, evenly spaced: sources are stored
+    class by class and patient by patient.
     """
-    few = images[: max(GAUSSIAN_VALUES // int(np.prod(images.shape[1:])), 2)]
+    count = min(max(GAUSSIAN_VALUES // int(np.prod(images.shape[1:])), 2), len(images))
+    few = images[np.linspace(0, len(images) - 1, count).astype(int)]
     x = to_float(np.asarray(few)).reshape(len(few), -1)
     mean = x.mean(0)
     x -= mean
     rng = np.random.Generator(np.random.Philox(key=seed))
     z = rng.standard_normal((n, len(x)), np.float32) / np.float32((len(x) - 1) ** 0.5)
     return to_uint((mean + z @ x).reshape(n, *images.shape[1:]), 8 * images.dtype.itemsize)
+
+
+def patients_of(dataset: Dataset, split: str, ids: np.ndarray) -> np.ndarray:
+    """int [n] from 0: which images of a split, by their ids [n], are of one patient."""
+    arrays = dataset.arrays(split)
+    places = {number: place for place, number in enumerate(np.asarray(arrays["id"]).tolist())}
+    return patient_groups(np.asarray(arrays["patient"])[[places[number] for number in ids.tolist()]])
 
 
 def _order(n: int, seed: int) -> np.ndarray:

@@ -27,6 +27,13 @@ def jackknife_variance(values: np.ndarray) -> float:
     return float((m - 1) / m * np.square(values - np.mean(values)).sum())
 
 
+def patient_groups(patient: np.ndarray) -> np.ndarray:
+    """int [n] from 0: a number for each patient [n], and one of its own for each image without one (-1)."""
+    alone = patient < 0
+    patient = np.where(alone, np.arange(len(patient)) + patient.max(initial=0) + 1, patient)
+    return np.unique(patient, return_inverse=True)[1]
+
+
 def student_95(values: int) -> float:
     """Half the width of a 95 % interval in standard errors, where these come from so many values."""
     return float(special.stdtrit(values - 1, 0.975))

@@ -133,12 +133,13 @@ def _rows(config, work: Path, cell: Cell) -> list[pairs.Scored]:
 
 
 def scored(result: dict[str, Any], facts: dict[str, Any], measure: str) -> pairs.Scored:
-    """A result of analysis.segment by one of its scores, whose mean is over images."""
+    """A result of analysis.segment by one of its scores, whose mean is over images; it varies with the patients."""
     images = np.asarray(result["images"][measure], np.float64)
     value = {"value": float(images.mean()), "low": result[measure]["low"], "high": result[measure]["high"]}
     more = {"parameters": result["parameters"], "images_per_second": result["sampling"]["images_per_second"]}
     facts = facts | more | {"step": result["step"], "measure": measure, measure: value}
-    return pairs.Scored(facts, images - images.mean(), measure)
+    influence = np.bincount(result["groups"], images - images.mean()) * result["patients"] / len(images)
+    return pairs.Scored(facts, influence, measure)
 
 
 def _groups(rows: list[pairs.Scored], *names: str) -> Iterator[tuple[dict[str, Any], dict[str, list[pairs.Scored]]]]:

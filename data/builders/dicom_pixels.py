@@ -3,15 +3,20 @@
 All of these are functions of one stored value (of at most 16 bits), so they are worked out once for each value there
 can be, with pydicom, and then looked up: quick, and without float copies of the image.
 
-Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and windows), C.7.6.3.1.2 (photometric interpretation).
+Images whose pixels are not square are then resampled to such as are.
+
+Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and windows), C.7.6.3.1.2 (photometric interpretation),
+C.7.6.3.1.7 and 10.7.1 (aspect ratio and spacing).
 """
 
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from data.builders import dicom_codestream
 from data.builders.dicom_files import quiet, unreadable
+from data.images import MAX_PIXELS
 
 _KEYWORDS = (
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns",
@@ -23,8 +28,13 @@ _KEYWORDS = (
     "SegmentedGreenPaletteColorLookupTableData",
     "BluePaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableData",
     "SegmentedBluePaletteColorLookupTableData",
+    "PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     "PixelData",
 )  # fmt: skip
+# Where enhanced objects keep, frame by frame, what others have at their top level (PS3.3 C.7.6.16.2).
+_FUNCTIONAL_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence", "PixelMeasuresSequence")
+SQUARE = 0.01  # relative difference of a pixel's sides up to which it counts as square
 
 
 def read(path: Path, window: tuple[float, ...] = ()) -> np.ndarray:
@@ -41,18 +51,30 @@ def read(path: Path, window: tuple[float, ...] = ()) -> np.ndarray:
         centre; colours, which have no such units, fill the window.
 
     Raises:
-        CorruptImage: damaged or truncated pixels, a wrong length of them, or a window that is none.
+        CorruptImage: damaged or truncated pixels, a wrong length of them, a window or a size of a pixel that is none,
+            or bits that are not the lowest.
     """
     import pydicom
 
     try:
         with quiet():
             dataset = pydicom.dcmread(path, specific_tags=list(_KEYWORDS))
+            _lift_groups(dataset)
             _drop_empty(dataset)
             stored = _stored(dataset)
-            return _table(dataset, stored.dtype, window)[stored.view(f"u{stored.itemsize}")]
+            shown = _table(dataset, stored.dtype, window)[stored.view(f"u{stored.itemsize}")]
+            return _square(shown, _sides(dataset))
     except Exception as error:  # on a damaged file pydicom and its decoders raise nearly anything
         raise unreadable(path, str(error) or type(error).__name__) from error
+
+
+def _lift_groups(dataset) -> None:
+    """Copies to the top level what an enhanced object of one frame says of it in its functional groups."""
+    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for item in list(dataset.get(groups) or ())[:1]:
+            for name in _FUNCTIONAL_GROUPS:
+                for part in list(item.get(name) or ())[:1]:
+                    dataset.update({element.tag: element for element in part if element.keyword in _KEYWORDS})
 
 
 def _drop_empty(dataset) -> None:
@@ -67,6 +89,10 @@ def _stored(dataset) -> np.ndarray:
     from pydicom.pixels import get_decoder
 
     syntax = dataset.file_meta.TransferSyntaxUID
+    if dataset.get("HighBit", dataset.BitsStored - 1) != dataset.BitsStored - 1:  # as editions before 2014 allowed
+        raise ValueError(
+            f"its {dataset.BitsStored} bits end at bit {dataset.HighBit}, where bit {dataset.BitsStored - 1} is read"
+        )
     (_check_codestream if syntax.is_encapsulated else _check_length)(dataset)
     pixels, decoded = get_decoder(syntax).as_array(dataset)
     if pixels.ndim == 3 and decoded["photometric_interpretation"] != "RGB":
@@ -168,6 +194,33 @@ def _span(values: np.ndarray) -> np.ndarray:
     """[0, 1] from the least to the greatest of all values there can be."""
     low, high = float(values.min()), float(values.max())
     return (values - low) / (high - low) if high > low else np.zeros(values.shape)
+
+
+def _sides(dataset) -> tuple[float, float]:
+    """Height and width of a pixel, in any one unit."""
+    for name in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):  # where the first is, the others are not
+        if name in dataset:
+            height, width = (float(side) for side in dataset[name].value)
+            if not (0 < height < np.inf and 0 < width < np.inf):
+                raise ValueError(f"its {name} is {height:g}\\{width:g}, which cannot be")
+            return height, width
+    return 1.0, 1.0
+
+
+def _square(pixels: np.ndarray, sides: tuple[float, float]) -> np.ndarray:
+    """The same image [h, w] or [h, w, 3] of square pixels as fine as the finer side, by Lanczos, in its own range."""
+    scale = [side / min(sides) for side in sides]
+    if max(scale) <= 1 + SQUARE:
+        return pixels
+    height, width = (round(n * s) for n, s in zip(pixels.shape, scale, strict=False))
+    if height * width > MAX_PIXELS:
+        raise ValueError(f"with square pixels it has {width}x{height}, more than {MAX_PIXELS:,}")
+    planes = [
+        np.asarray(Image.fromarray(np.float32(plane)).resize((width, height), Image.Resampling.LANCZOS))
+        for plane in np.moveaxis(np.atleast_3d(pixels), -1, 0)
+    ]
+    shown = np.stack(planes, -1).clip(pixels.min(), pixels.max()).reshape(height, width, *pixels.shape[2:])
+    return shown if pixels.dtype == np.float32 else np.rint(shown).astype(pixels.dtype)
 
 
 def _compact(units: np.ndarray) -> np.ndarray:

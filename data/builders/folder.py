@@ -131,7 +131,13 @@ class _Masks:
 def _images(root: Path) -> list[str]:
     """All images below a folder by their relative path, sorted."""
     found = (path for path, _ in files.walk(root) if path.lower().endswith(images.EXTENSIONS))
-    return sorted(Path(path).relative_to(root).as_posix() for path in found)
+    names = sorted(Path(path).relative_to(root).as_posix() for path in found)
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:  # bytes of another encoding, which no record can hold
+            raise UserError(f"data.dir={root}: the name of the file {name!a} is not UTF-8 text: rename it.") from error
+    return names
 
 
 def _mask_folder(top: Path, masks: str) -> Path | None:

@@ -81,6 +81,19 @@ def test_two_folders_of_images(tmp_path):
     assert fewer["metrics"]["pixels"]["kid"]["floor"]["n"] == [12, 12]  # and not the halves of twelve
 
 
+def test_a_generator_may_draw_black_and_hidden_files_are_none(tmp_path):
+    from analysis.evaluation.folders import read_folder
+
+    for i in range(10):
+        picture(tmp_path / f"{i}.png", i)
+    (tmp_path / "._0.png").write_bytes(b"what a Mac leaves in a zip")
+    assert len(read_folder(tmp_path, "--real")) == 10
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / "black.png")
+    assert len(read_folder(tmp_path, "--fake")) == 11
+    with pytest.raises(UserError, match="black.png shows nothing: every pixel is 0: replace it, or take it out"):
+        read_folder(tmp_path, "--real")
+
+
 def test_a_folder_that_sample_wrote_is_read_without_its_grid(tmp_path):
     from analysis.evaluation.folders import read_folder
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import spatial
 
-from analysis.evaluation import groups, likelihood, scores, strip
+from analysis.evaluation import groups, likelihood, scores, sets, strip
 from analysis.evaluation.bands import bands
 from analysis.evaluation.metrics import BETTER
 from analysis.evaluation.scores import OF_SIZE, Reference, feature_scores, image_scores
@@ -70,6 +70,14 @@ def test_the_ceiling_has_the_mean_and_covariance_of_the_pixels():
     assert np.abs(x.mean(0) - y.mean(0)).max() < 1.0
     assert np.abs(np.cov(x.T) - np.cov(y.T)).max() < 0.06 * np.cov(x.T).max()
     assert gaussian_images(pixels.astype(np.uint16) * 257, 2, 0).dtype == np.uint16
+
+
+def test_of_too_many_images_the_ceiling_is_fitted_to_some_of_every_kind(monkeypatch):
+    """Stored class by class, as folders are."""
+    monkeypatch.setattr(sets, "GAUSSIAN_VALUES", 50 * 16)
+    pixels = rng().integers(0, 20, (200, 4, 4, 1)) + np.repeat([0, 70, 140, 210], 50)[:, None, None, None]
+    drawn = gaussian_images(pixels.astype(np.uint8), 2000, 0)
+    assert drawn.mean() == pytest.approx(pixels.mean(), abs=8)
 
 
 def test_fewer_images_than_pixels_span_what_they_spanned():
@@ -134,6 +142,16 @@ def test_class_scores_give_the_inception_score_alone():
     assert set(rows) == {"inception_score"} and rows["inception_score"]["generated"]["splits"] == 10
     assert rows["inception_score"]["generated"]["value"] == pytest.approx(1.0)
     assert 2.5 < rows["inception_score"]["floor"]["value"] < 4.0
+
+
+def test_normal_is_the_class_of_that_name_where_there_is_one():
+    """An image that nobody labelled is not one without findings."""
+    info = SimpleNamespace(classes=("No Finding", "mass"), exclusive=False)
+    kinds = ((1, 0), (0, 1), (0, 0))
+    parts = [joined(*(some(40, 3 * i + j, 0.0, kind) for j, kind in enumerate(kinds))) for i in range(3)]
+    assert set(groups.classes(*parts, info, "net")) == {"No Finding", "mass", "mean"}
+    info.classes = ("effusion", "mass")
+    assert set(groups.classes(*parts, info, "net")) == {"effusion", "mass", "normal", "mean"}
 
 
 def test_a_finding_that_is_drawn_wrong_stands_out():

@@ -21,8 +21,8 @@ def images(bits):
     return np.random.default_rng(0).integers(20, np.iinfo(dtype).max - 20, (N, 16, 16, 1), dtype)
 
 
-def stand_ins(reconstruct, bits=8, sizes=N):
-    stored = images(bits)
+def stand_ins(reconstruct, bits=8, sizes=N, stored=None, patient=None):
+    stored = images(bits) if stored is None else stored
 
     def epoch(split, batch_size, limit):
         """As Dataset.epoch: the last batch filled up, with weight 0."""
@@ -30,13 +30,15 @@ def stand_ins(reconstruct, bits=8, sizes=N):
             rows = np.arange(start, start + batch_size)
             label = np.zeros((batch_size, 2), np.float32)
             image = to_float(stored[np.minimum(rows, limit - 1)])
-            yield {"image": image, "label": label, "weight": 1.0 * (rows < limit)}
+            yield {"image": image, "label": label, "id": rows, "weight": 1.0 * (rows < limit)}
 
     state = SimpleNamespace(replace=lambda opt_state: jnp.zeros(()))
     run = SimpleNamespace(family=SimpleNamespace(reconstruct=reconstruct), state=state, folder=Path("runs/a"),
                           info=SimpleNamespace(bits=bits),
                           config=SimpleNamespace(model=SimpleNamespace(family="gan")))  # fmt: skip
-    return run, SimpleNamespace(info=SimpleNamespace(sizes={"test": sizes}), epoch=epoch)
+    arrays = {"id": np.arange(N), "patient": np.full(N, -1) if patient is None else patient}
+    info = SimpleNamespace(sizes={"test": sizes})
+    return run, SimpleNamespace(info=info, epoch=epoch, arrays=lambda split: arrays)
 
 
 def gaps(pairs):
@@ -62,8 +64,31 @@ def test_images_that_are_off_by_five_levels(bits):
         worse = another["value"] - result[name]["reconstructed"]["value"]
         assert worse < 0 if result[name]["better"] == "higher" else worse > 0
     stored = images(bits).astype(float)
-    gap = np.abs(stored[0::2] - stored[1::2]).mean()
-    assert result["perceptual"]["another"]["value"] == pytest.approx(gap)
+    gaps_of_two = [np.abs(a - b).mean() for i, a in enumerate(stored) for b in stored[:i]]
+    assert result["perceptual"]["another"]["value"] == pytest.approx(np.mean(gaps_of_two), rel=0.02)
+
+
+def test_another_image_is_one_of_another_patient():
+    """Ten patients of seven images that are all alike: neighbours in the store tell nothing of a stranger."""
+    patient = np.arange(N) // 7
+    stored = np.broadcast_to(np.uint8(20 * patient)[:, None, None, None], (N, 16, 16, 1)) + images(8) % 2
+    run, dataset = stand_ins(lambda state, batch: batch["image"], stored=stored, patient=patient)
+    another = reconstruction(run, dataset, N, distance=PLAIN)["perceptual"]["another"]
+    gaps_of_two = [20 * abs(a - b) for a in range(10) for b in range(a)]
+    assert another["value"] == pytest.approx(np.mean(gaps_of_two), rel=0.25) and another["n"][0] < N // 2
+
+
+def test_the_interval_is_over_patients():
+    """The same error in all images of a patient: seventy images say no more than the ten patients they are of."""
+    patient = np.arange(N) // 7
+    error = jnp.asarray(np.random.default_rng(1).permutation(10)[patient] / 255.0)
+    moved = lambda state, batch: batch["image"] + 2 * error[: len(batch["image"])][:, None, None, None]  # noqa: E731
+    widths = []
+    for who in (None, patient):
+        run, dataset = stand_ins(moved, patient=who)
+        got = reconstruction(run, dataset, 63, distance=PLAIN)["perceptual"]["reconstructed"]
+        widths.append(got["high"] - got["low"])
+    assert widths[1] / widths[0] == pytest.approx(7**0.5, rel=0.2)
 
 
 def test_an_image_that_is_given_back_exactly_has_no_mean_psnr():

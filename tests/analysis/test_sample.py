@@ -10,7 +10,7 @@ from PIL import Image
 
 import analysis
 from analysis import sample
-from analysis.labels import draw_labels, label_of_names
+from analysis.labels import draw_labels, fill_open, label_of_names
 from analysis.memorisation import __main__ as audit
 from data import UserError
 from tests.train.helpers import train_here
@@ -51,12 +51,26 @@ def test_an_image_depends_on_its_seed_and_index_alone(run, tmp_path):
 
 def test_attributes_by_name_and_value():
     """Of a run that was conditioned on view and sex; through a whole run: tests/train/test_recipes.py."""
-    info = SimpleNamespace(name="nih", classes=("Edema", "Mass"), attributes=("view", "sex"), exclusive=False)
+    info = SimpleNamespace(
+        name="nih", classes=("Edema", "Mass"), attributes=("view", "sex"), exclusive=False, shares=()
+    )
     np.testing.assert_array_equal(label_of_names("mass,SEX=Male", info), [0, 1, -1, 1])
     np.testing.assert_array_equal(label_of_names("view=AP", info), [-1, -1, 1, -1])
     for wrong, message in (("age=62", "known: view, sex"), ("sex=robot", "no value of sex")):
         with pytest.raises(UserError, match=message):
             label_of_names(wrong, info)
+
+
+def test_a_finding_asked_of_a_mix_leaves_its_dataset_open():
+    """Every image of a mix is of one of its datasets, so that no training row has a finding and no dataset."""
+    classes = ("pneumonia", "tumour", "cxr", "mri")
+    info = SimpleNamespace(name="mix", classes=classes, attributes=(), exclusive=False, shares=(0.5, 0.5))
+    label = label_of_names("pneumonia", info)
+    np.testing.assert_array_equal(label, [1, -1, -1, -1])
+    train = np.float32([[1, -1, 1, 0], [0, -1, 1, 0], [-1, 1, 0, 1], [-1, 0, 0, 1]])
+    np.testing.assert_array_equal(fill_open(label[None], train, 0), [[1, -1, 1, 0]])
+    with pytest.raises(UserError, match="'normal' is unknown; known: pneumonia, tumour, cxr, mri$"):
+        label_of_names("normal", info)
 
 
 def test_labels_by_name_and_by_chance(run):

@@ -73,7 +73,21 @@ def test_risk_coverage():
 def test_bootstrap_covers():
     rng, covered = np.random.default_rng(1), 0
     for i in range(200):
-        _, low, high = bootstrap(rng.normal(3, 1, 40), 500, i)
+        _, low, high = bootstrap(rng.normal(3, 1, 40), None, 500, i)
         covered += low <= 3 <= high
     assert 178 <= covered <= 199, covered
     assert bootstrap(np.asarray([1.0, np.nan, 3.0]))[0] == 2.0
+
+
+def test_images_of_a_patient_are_drawn_together():
+    """Ten patients of sizes 1 to 10 and one value each: the interval is that of a weighted mean over patients."""
+    rng = np.random.default_rng(0)
+    value, size = rng.normal(size=10), np.arange(1, 11)
+    groups = np.repeat(np.arange(10), size)
+    mean, low, high = bootstrap(value[groups], groups, 20_000)
+    drawn = rng.integers(10, size=(20_000, 10))
+    by_hand = (value * size)[drawn].sum(1) / size[drawn].sum(1)
+    assert mean == pytest.approx((value * size).sum() / size.sum())
+    np.testing.assert_allclose([low, high], np.percentile(by_hand, [2.5, 97.5]), atol=0.05)
+    alone = bootstrap(value[groups], None, 20_000)
+    assert alone[2] - alone[1] < 0.6 * (high - low)

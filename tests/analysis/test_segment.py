@@ -17,13 +17,14 @@ def test_the_energy_distance_is_to_every_rater():
     raters = rng.uniform(size=(5, 3, 16, 16)) < 0.4
     truths = raters.sum(1) >= 2
     signed = lambda masks: np.where(masks, -1.0, 1.0)  # noqa: E731
-    all_of_them, alone = (segment.score(signed(m), truths, raters) for m in (raters, truths[:, None]))
+    all_of_them, alone = (segment.score(signed(m), truths, raters, np.arange(5)) for m in (raters, truths[:, None]))
     assert all_of_them["energy"]["mean"] == pytest.approx(0.0, abs=1e-12)
     assert alone["energy"]["mean"] > 0.05 and alone["dice"]["mean"] == 1.0 and alone["raters"] == 3
     assert all_of_them["uncertainty"]["expected_calibration_error"] == pytest.approx(0.0, abs=1e-12)
     a, b = raters[0, 0], raters[0, 1]
     by_hand = 1 - (a & b).sum() / (a | b).sum()
-    assert segment.score(signed(raters[:1, :2]), truths[:1], raters[:1])["pairwise"]["mean"] == pytest.approx(by_hand)
+    pair = segment.score(signed(raters[:1, :2]), truths[:1], raters[:1], np.zeros(1, int))
+    assert pair["pairwise"]["mean"] == pytest.approx(by_hand)
 
 
 def test_every_image_is_scored(tmp_path):

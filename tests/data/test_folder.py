@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -199,3 +201,10 @@ def test_pictures_of_phones_and_palettes(tmp_path):
     frames = [Image.fromarray(picture(i, colour=True)) for i in range(2)]
     frames[0].save(root / "cat" / "phone.jpg", "MPO", save_all=True, append_images=frames[1:])
     assert sum(opened(tmp_path, "folder", root, channels=3).info.sizes.values()) == 32
+
+
+def test_a_name_that_is_not_utf_8_is_told(tmp_path):
+    source = folder(tmp_path / "mine")
+    os.rename(source / "cat" / "00.png", os.fsencode(source / "cat") + b"/R\xf6ntgen.png")
+    with pytest.raises(UserError, match=r"the name of the file 'cat/R.udcf6ntgen.png' is not UTF-8 text: rename it"):
+        opened(tmp_path, "folder", source)

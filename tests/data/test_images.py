@@ -43,6 +43,17 @@ def test_a_turned_photograph_is_put_upright():
     assert images.decode(encode(picture(0, 20, 30), "JPEG", exif=exif), "a").shape == (30, 20)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_whose_zero_is_white_is_inverted(bits):
+    stored = picture(0, top=2**bits - 1)
+    file = encode(stored, "TIFF")
+    black_is_zero, white_is_zero = (struct.pack("<HHII", 262, 3, 1, kind) for kind in (1, 0))
+    assert file.count(black_is_zero) == 1  # PhotometricInterpretation, as Pillow writes it
+    inverted = images.decode(file.replace(black_is_zero, white_is_zero), "a")
+    assert inverted.dtype == stored.dtype
+    np.testing.assert_array_equal(inverted, 2**bits - 1 - stored)
+
+
 def png16(pixels: np.ndarray, kinds) -> bytes:
     """A 16-bit RGB or RGBA PNG whose row i uses filter kinds[i], byte by byte as the specification says."""
     height, width, channels = pixels.shape

@@ -7,13 +7,14 @@ import numpy as np
 import optax
 import pytest
 
+from configs import vae_cxr
 from models import adversarial
 from models.adversarial import Game
 from models.augment import Adaptive, augment
 from models.gan import GAN, truncated_normal
 from models.pixels import PixelScale
 from models.update import EMA, Updater
-from tests.models.helpers import FAST, LABELS, assert_close, make_batch, make_gan, steps
+from tests.models.helpers import FAST, LABELS, assert_close, make_batch, make_gan, make_vae, steps
 
 softplus = lambda x: np.log1p(np.exp(x))  # noqa: E731
 
@@ -85,6 +86,22 @@ def test_accumulation_equals_the_large_batch():
     for scalars in (a, b):
         scalars.pop("diversity")  # a micro-batch has a mean of its own
     assert_close(a, b, rtol=2e-4, atol=1e-6)
+
+
+def test_penalties_of_some_images_are_of_the_whole_batch():
+    with pytest.raises(ValueError, match="penalty_every=4 takes its images from the whole batch"):
+        make_gan(2, penalty_every=4)
+    with pytest.raises(ValueError, match="penalty_every=4 takes its images from the whole batch"):
+        judge = vae_cxr.get_discriminator().to_dict() | {"penalty_every": 4}
+        make_vae(2, objective="adversarial", discriminator=judge)
+
+
+def test_one_image_alone_has_no_diversity_and_no_collapse():
+    batch = make_batch(4)
+    assert "diversity" in steps(make_gan(2), 1, batch)[1]
+    family = make_gan(4)
+    scalars = steps(family, 1, batch)[1]
+    assert "diversity" not in scalars and not family.warnings(scalars)
 
 
 def test_every_fourth_image_is_penalised_four_times_as_much():

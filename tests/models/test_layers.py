@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.cpu import jit
-from models.layers import Conv, GroupNorm, add_bias
+from models.layers import Conv, GroupNorm, TimeEmbedding, add_bias
 
 
 def values_and_gradients(function, *args):
@@ -57,3 +57,17 @@ def test_the_gradient_of_a_bias_is_summed_in_single_precision():
     x = jnp.asarray(np.random.default_rng(0).uniform(size=(16, 8, 8, 2)), jnp.bfloat16)
     gradient = jit(jax.grad(lambda bias: jnp.sum(add_bias(x, bias) * x)))(jnp.zeros(2))
     np.testing.assert_allclose(gradient, np.asarray(x, np.float64).sum((0, 1, 2)), rtol=1e-5)
+
+
+def test_fourier_features_are_those_of_edm():
+    """cos and sin of 2 pi f c_noise, f ~ N(0, 16^2) and c_noise = ln(sigma) / 4, of which 1000 times as much comes."""
+    sigma = np.asarray([0.5, 0.5005, 2.0], np.float32)
+    c_noise = np.log(sigma.astype(np.float64)) / 4
+    module = TimeEmbedding(64, 8, fourier=16.0)
+    params = jax.tree.map(jnp.zeros_like, module.init(jax.random.key(0), jnp.zeros(3)))
+    params["params"]["dense_0"]["kernel"] = jnp.eye(64, 8)
+    params["params"]["dense_1"]["kernel"] = jnp.eye(8)
+    frequencies = np.random.default_rng(0).normal(size=32)[:8] * 16
+    angle = 2 * np.pi * c_noise[:, None] * frequencies
+    got = module.apply(params, jnp.asarray(1000 * c_noise, jnp.float32))
+    np.testing.assert_allclose(got, np.asarray(jax.nn.silu(jnp.cos(angle))), atol=1e-3)

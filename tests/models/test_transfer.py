@@ -176,6 +176,26 @@ def test_behind_a_block_near_full_size_the_patch_is_in_units_of_its_channels():
     close(stem(image, values["conv_in", "kernel"], 2), conv2d(downsample_mean(jnp.asarray(image)), kernel))
 
 
+def test_what_is_not_next_to_the_pixels_is_never_reshaped():
+    """The label's way into the block near full size: 64 outputs and 256 are channels, not patches of 8 and 16."""
+    (_, there), (_, here) = (unet(GRAY, local_channels=width, local_patch=1) for width in (32, 128))
+    _, rows = transfer("net", here, there, group_of, GRAY, GRAY)
+    inside = {row.status for row in rows if row.path[0] in ("local_up", "local_down", "norm_levels")}
+    assert inside == {"fresh", "loaded"}  # what does not depend on the width is loaded
+
+
+def test_a_segmenters_stem_beside_its_detail_is_summed_over_colours():
+    def net(channels):
+        first, beside = normal(3, 3, 4 * channels, 8), normal(3, 3, channels, 16)
+        return {("conv_in", "kernel"): first, ("detail_in", "kernel"): beside}
+
+    here, there = net(1), net(3)
+    values, rows = transfer("net", here, there, lambda path: "stem", GRAY, COLOUR)
+    assert {row.status for row in rows} == {"adapted"}
+    x = normal(1, 8, 8, 1)
+    close(stem(x, values["conv_in", "kernel"], 2), stem(x.repeat(3, -1), there["conv_in", "kernel"], 2))
+
+
 def test_every_tensor_of_both_sides_is_reported():
     here = {("conv_in", "kernel"): normal(3, 3, 1, 4), ("body", "kernel"): normal(4, 4), ("new", "bias"): normal(4)}
     there = {("conv_in", "kernel"): normal(3, 3, 3, 4), ("body", "kernel"): normal(4, 5), ("old", "bias"): normal(4)}

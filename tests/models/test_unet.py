@@ -77,6 +77,12 @@ def test_image_of_a_size_that_does_not_divide_is_refused():
         UNet(**SMALL, patch=2).init(jax.random.key(0), *inputs(2, 18, 16))
 
 
+@pytest.mark.parametrize("patch", [1, 6])
+def test_a_patch_that_its_local_patch_does_not_divide_is_refused(patch):
+    with pytest.raises(ValueError, match=f"patch={patch} is no multiple of local_patch=4"):
+        UNet(**SMALL, patch=patch, local_channels=8, local_patch=4).init(jax.random.key(0), *inputs(2, 48, 48))
+
+
 @pytest.mark.parametrize("options", [dict(attention_layout="fused", attention=(1,)), dict(time_order="cos")])
 def test_unknown_options_are_refused(options):
     with pytest.raises(ValueError, match="use"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.train.helpers import train, train_here
+from tests.train.helpers import call, train, train_here
 
 CASES = {
     "an unknown preset": ({"preset": "medmnist,smok"}, (), "preset 'smok' is unknown; choose from"),
@@ -22,6 +22,14 @@ CASES = {
     "a size the network cannot take": ({}, ("--config.data.image_size=18",), "18"),
     "an unknown dataset": ({}, ("--config.data.name=cheXray",), "cheXray"),
     "a missing file": ({}, ("--config.data.dir=/nowhere/x.npz",), "/nowhere/x.npz"),
+    "an unknown sampler": ({}, ("--config.sample.sampler=plms",), "'plms'"),
+    "more steps than the chain has": (
+        {}, ("--config.model.schedule=cosine", "--config.model.target=eps", "--config.model.weight=simple",
+             "--config.sample.steps=2000"), "sampling: ",
+    ),
+    "an unknown postprocess": ({}, ("--config.sample.postprocess=sharpen",), "'sharpen' is unknown"),
+    "guidance without a null label": ({}, ("--config.model.label_drop=0.0",), "needs a model that also learned"),
+    "a negative clip": ({}, ("--config.optim.net.clip=-1.0",), "clip=-1 would turn gradients round"),
     "an unknown best metric": ({}, ("--config.checkpoint.best=val_fid",), "val_fid"),
 }
 
@@ -40,6 +48,14 @@ def test_one_sentence(case, cache, tmp_path, capsys):
     last = said.strip().splitlines()[-1]
     assert last.startswith("error: ") and message in last, said
     assert not list(tmp_path.glob("run/*")), "something was left behind"
+
+
+def test_a_sampler_that_a_segmenter_does_not_have(cache, tmp_path, capsys):
+    run, options = tmp_path / "run", ("--config.data.num_images=120", "--config.data.image_size=16")
+    cached = f"--config.data.cache={cache}/data"
+    arguments = "--config", "configs/flow_seg.py:smoke", "--workdir", str(run), cached, *options
+    assert call(*arguments, "--config.model.channels=(8,16)", "--config.sample.sampler=plms") == 1
+    assert "error: segmenting: " in capsys.readouterr().err and not list(run.glob("*"))
 
 
 def test_a_missing_config_file_is_named(tmp_path):

@@ -159,6 +159,26 @@ def test_a_longer_duration_goes_on_where_the_shorter_ended(opened, capsys):
     same(opened.folder / "whole", opened.folder / "longer")
 
 
+def test_a_finished_run_without_its_summary_knows_how_long_it_took(opened):
+    before = opened.train(opened.folder / "run")["train_seconds"]
+    (opened.folder / "run" / "summary.json").unlink()
+    assert opened.train(opened.folder / "run")["train_seconds"] == before > 0
+
+
+def test_a_shorter_duration_than_the_run_has_behind_it_is_refused(opened):
+    opened.train(opened.folder / "run")
+    with pytest.raises(UserError, match="has 12 steps behind it, more than config.train.duration='8 steps'"):
+        opened.train(opened.folder / "run", total=8)
+
+
+def test_a_run_that_is_saved_at_no_step_is_saved_at_its_end(opened, monkeypatch):
+    saved, save = [], Checkpointer.save
+    keep = lambda self, state, *rest: saved.append(int(state.step)) or save(self, state, *rest)  # noqa: E731
+    monkeypatch.setattr(Checkpointer, "save", keep)
+    opened.train(opened.folder / "run", save_every=0)
+    assert saved == [12]
+
+
 def test_a_rehearsed_restart_changes_nothing(opened, capsys):
     opened.train(opened.folder / "whole")
     opened.train(opened.folder / "restarted", restart_at="8 steps")

@@ -1,9 +1,18 @@
 """What may change in a directory that holds work already."""
 
+from pathlib import Path
+
 import pytest
 
 from data.errors import UserError
 from train import rundir
+
+
+def test_the_folder_one_stands_in_can_be_locked(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with rundir.locked(Path(".")):
+        assert (tmp_path / ".here.lock").exists()
 
 
 def test_one_field_may_change_and_is_kept(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 from sklearn import metrics
 
 from analysis.downstream.measures import measure
-from analysis.downstream.predictions import Predictions, groups, load, thresholds
+from analysis.downstream.predictions import Predictions, load, thresholds
+from analysis.metrics.intervals import patient_groups
 from data import UserError
 
 
@@ -21,7 +22,7 @@ def predictions(n: int, exclusive: bool, seed: int = 0, patients: int = 0, k: in
     group = rng.integers(patients, size=n) if patients else np.arange(n)
     limits = np.full(k, np.nan) if exclusive else np.full(k, 0.6)
     names = tuple("abcdefgh"[:k])
-    return Predictions(logit, label, np.arange(n).astype("S8"), groups(group), limits, names, exclusive)
+    return Predictions(logit, label, np.arange(n).astype("S8"), patient_groups(group), limits, names, exclusive)
 
 
 def value(tree, name, metric):
@@ -130,7 +131,7 @@ def test_predictions_come_back_whole(tmp_path):
 
 
 def test_groups_and_thresholds():
-    np.testing.assert_array_equal(groups(np.array([7, -1, 7, -1, 2])), [1, 2, 1, 3, 0])
+    np.testing.assert_array_equal(patient_groups(np.array([7, -1, 7, -1, 2])), [1, 2, 1, 3, 0])
     logit = np.array([[-3.0, 0], [-2, 0], [1, 0], [2, 0]])
     label = np.array([[0.0, 0], [0, 0], [1, 0], [-1, 0]])
     found = thresholds(logit, label, exclusive=False)

@@ -42,10 +42,12 @@ def test_a_grid_is_of_the_largest_fraction_alone():
     assert study.readings_of(config, study.Cell("unet", 1.0, 0)) == [study.ONE_PASS]
 
 
-def scored(arm, seed, dice, sampler="euler", steps=2, ensemble=8):
+def scored(arm, seed, dice, sampler="euler", steps=2, ensemble=8, groups=None):
     dice = np.asarray(dice)
+    groups = np.arange(len(dice)) if groups is None else groups
     result = {"images": {"dice": dice, "hd95": 10 * (1 - dice)}, "parameters": 5, "step": 9,
               "dice": {"low": 0.0, "high": 1.0}, "hd95": {"low": 0.0, "high": 9.0},
+              "groups": groups, "patients": int(np.max(groups)) + 1,
               "sampling": {"images_per_second": 7.0}}  # fmt: skip
     facts = {"arm": arm, "fraction": 1.0, "seed": seed, "sampler": sampler, "steps": steps, "ensemble": ensemble}
     return [study.scored(result, facts | {"seconds": 3.0, "images": 53}, measure) for measure in study.MEASURES]
@@ -75,6 +77,15 @@ def test_arms_are_compared_on_the_same_images():
     assert swept["flow", "flowsdf"]["evaluations"] == 16 and set(swept) == {
         ("flow", "euler"), ("flow", "flowsdf"), ("unet", "")
     }  # fmt: skip
+
+
+def test_images_vary_with_the_patients():
+    """Five images of each of ten patients, all alike, are worth ten images."""
+    dice = np.linspace(0.2, 0.9, 10)
+    (of_patients, _), (of_images, _) = (
+        scored("unet", 0, dice.repeat(5), groups=np.arange(10).repeat(5)), scored("unet", 0, dice)
+    )  # fmt: skip
+    np.testing.assert_allclose(of_patients.real, of_images.real, atol=1e-12)
 
 
 def test_a_segmenter_is_not_pretrained_on_the_images_that_it_learns_from():
