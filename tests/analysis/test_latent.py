@@ -77,10 +77,10 @@ def test_the_probe_leaves_out_what_is_not_known():
     label = rng.integers(0, 2, (300, 2)).astype(np.float32)
     code = rng.normal(size=(300, 2, 2, 3))
     code[:, 0, 0, 0] += 3 * label[:, 0]
-    test = {"codes": [code[:60]], "label": label[:60].copy()}
+    test = {"codes": [code[:60].copy()], "label": label[:60].copy()}
     test["label"][:, 1] *= 0.5  # uncertain=half
     hidden = label.copy()
     hidden[(label[:, 0] == 1) & (np.arange(300) % 4 > 0), 0] = -1  # most positives are not known to be
-    codes = [np.where(hidden[:, 0, None, None, None] < 0, code - [30, 0, 0], code)]
-    found = latent.probe({"codes": codes, "label": hidden}, test, ("there", "half"))
+    code[hidden[:, 0] < 0, 0, 0, 0] += 6
+    found = latent.probe({"codes": [code], "label": hidden}, test, ("there", "half"))
     assert found["half"] is None and found["there"]["auroc"] > 0.85

@@ -223,3 +223,43 @@ def test_empty_elements_are_as_good_as_none(tmp_path):
 def test_a_window_of_no_width_is_refused(tmp_path):
     with pytest.raises(CorruptImage, match="image cannot be read .*Window Width must be greater"):
         read(tmp_path, image(0, EVERY, WindowCenter=40, WindowWidth=0))
+
+
+@pytest.mark.parametrize("groups", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
+def test_an_enhanced_object_is_read_by_its_functional_groups(tmp_path, groups):
+    """The same pixels, rescaling, window and spacing, where classic and where enhanced objects keep them."""
+    rescale, voi, measures = Dataset(), Dataset(), Dataset()
+    rescale.RescaleSlope, rescale.RescaleIntercept = 1, -1024
+    voi.WindowCenter, voi.WindowWidth = 40, 400
+    measures.PixelSpacing = [1.5, 0.5]
+    classic = image(0, EVERY, NumberOfFrames=1)
+    for part in (rescale, voi, measures):
+        classic.update(part)
+    frame = Dataset()
+    frame.PixelValueTransformationSequence, frame.FrameVOILUTSequence = [rescale], [voi]
+    frame.PixelMeasuresSequence = [measures]
+    enhanced = image(0, EVERY, NumberOfFrames=1)
+    setattr(enhanced, groups, [frame])
+    for window in ((), (-1000, 400)):
+        expected = read(tmp_path, classic, window)
+        np.testing.assert_array_equal(read(tmp_path, enhanced, window), expected)
+    assert expected.shape == (192, 64) and expected.min() == -1024
+
+
+@pytest.mark.parametrize("name", ["PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"])
+def test_pixels_that_are_not_square_are_made_so(tmp_path, name):
+    across = np.linspace(0, 4000, 40)[None].repeat(20, 0).astype(np.uint16)
+    found = read(tmp_path, image(0, across, **{name: [2, 1]}), (0, 4095))
+    assert found.shape == (40, 40) and found.dtype == np.int16
+    np.testing.assert_array_equal(found, across.repeat(2, 0))
+    nearly = [1, 1] if name == "PixelAspectRatio" else [1.005, 1]
+    assert read(tmp_path, image(0, across, **{name: nearly})).shape == (20, 40)
+    colours = np.stack([across // 16] * 3, -1).astype(np.uint8)
+    assert read(tmp_path, image(0, colours, bits=8, **{name: [1, 3]})).shape == (20, 120, 3)
+    with pytest.raises(CorruptImage, match=f"its {name} is 0"):
+        read(tmp_path, image(0, across, **{name: [0, 1]}))
+
+
+def test_bits_that_are_not_the_lowest_are_refused(tmp_path):
+    with pytest.raises(CorruptImage, match="its 12 bits end at bit 15, where bit 11 is read"):
+        read(tmp_path, image(0, EVERY << 4, HighBit=15))

@@ -1,6 +1,8 @@
 """Datasets that are published as a folder per class, in their official layouts."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.data.layouts import everything, opened, picture, write
 from tests.data.test_duplicates import scene, splits_of
@@ -37,8 +39,10 @@ def test_only_whole_smears_are_read(tmp_path):
             for i in range(5):
                 path = tmp_path / "all" / kind / name / f"WBC-{name}-{i:03}.jpg"
                 write(path, picture(len(kind) * 1000 + len(name) * 100 + ord(name[-1]) + 200 * i, colour=True))
-    dataset = opened(tmp_path, "all_smears", tmp_path / "all", channels=3, split=(0.5, 0.25, 0.25))
+    dataset = opened(tmp_path, "all_smears", tmp_path / "all", channels=3, split=(0.5, 0.25, 0.25), image_size=20)
     assert sum(dataset.info.sizes.values()) == 20 and dataset.info.classes == ("Benign", "Early", "Pre", "Pro")
+    read = everything(dataset)[b"Early/WBC-Early-003.jpg"]
+    np.testing.assert_array_equal(read, Image.open(tmp_path / "all" / "Original" / "Early" / "WBC-Early-003.jpg"))
 
 
 def test_ct_slices(tmp_path):

@@ -57,7 +57,7 @@ def kill_when(folder, cache, signum, ready):
 def test_kill_9_at_a_random_moment(whole, tmp_path, cache):
     """Twice: some time after the first checkpoint, wherever that falls."""
     folder = tmp_path / "killed"
-    pause = random.Random(os.getpid())
+    pause, killed = random.Random(os.getpid()), []
     for nth in (1, 2):
         wait = pause.uniform(0.0, 0.6)
 
@@ -67,7 +67,8 @@ def test_kill_9_at_a_random_moment(whole, tmp_path, cache):
                 return True
             return False
 
-        kill_when(folder, cache, signal.SIGKILL, ready)
+        killed.append(kill_when(folder, cache, signal.SIGKILL, ready))
+    assert -signal.SIGKILL in killed, "the run had ended before it was killed"
     train(folder, "--config.train.duration=24 steps", cache=cache)
     assert_same_run(whole, folder)
 
