@@ -8,12 +8,15 @@ strips of samples beside them.
 import argparse
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from analysis.comparison.comparable import Group, group
 from analysis.comparison.result_files import one_a_run, read_results
 from train.cli import guarded
+
+SWEEPS = ("steps", "guidance")  # figures of all samplings of a model; the others show one of them
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -78,10 +81,18 @@ def write_figures(of: Group, out: Path) -> dict[str, str]:
             missing.append(f"{name} ({reason})")
             continue
         save(drawing, folder)
-        captions[f"{of.name}/{drawing.name}"] = drawing.caption
+        of_one = name.partition("_")[0] not in SWEEPS
+        captions[f"{of.name}/{drawing.name}"] = drawing.caption + (_taken(of) if of_one else "")
     if missing:
         print(f"{of.name}, not drawn: {'; '.join(missing)}")
     return captions
+
+
+def _taken(of: Group) -> str:
+    """For captions of figures with room for one sampling of a model: which, where no file is named after the run."""
+    trained = Counter(result.training for result in of.results)
+    files = [r.path.name for r in one_a_run(of.results) if trained[r.training] > 1 and r.path.stem != r.run]
+    return f" Of models that were sampled in several ways, the first file by name: {', '.join(files)}." if files else ""
 
 
 def remove_others(out: Path, drawn: Collection[str]) -> None:

@@ -66,6 +66,16 @@ def _range(results: Sequence[Result], space: str, name: str) -> tuple[list[float
     return [value.value for value in values], lows(values)
 
 
+def apart(numbers: Sequence[int], share: float = 0.1) -> list[int]:
+    """Of ascending numbers on a logarithmic axis those whose labels do not touch: `share` of the axis apart."""
+    room = share * math.log(numbers[-1] / numbers[0])
+    kept = list(numbers[:1])
+    for number in numbers[1:-1]:
+        if math.log(number / kept[-1]) >= room and math.log(numbers[-1] / number) >= room:
+            kept.append(number)
+    return kept + list(numbers[1:][-1:])
+
+
 def _panel(axis, group: Sequence[Result], space: str, name: str, floor: Value | None) -> None:
     samplers = list(dict.fromkeys(result.options.get("sampler") or "" for result in group))
     for sampler in sorted(samplers, key=lambda s: (list(SAMPLERS).index(s) if s in SAMPLERS else len(SAMPLERS), s)):
@@ -74,7 +84,7 @@ def _panel(axis, group: Sequence[Result], space: str, name: str, floor: Value | 
         steps, values = ([r.options["steps"] for r in members], [r.value(space, name) for r in members])
         draw_line(axis, steps, values, line, color=color, marker=marker, label=sampler, markersize=4)
     draw_band(axis, floor)
-    ticks = sorted({result.options["steps"] for result in group})
+    ticks = apart(sorted({result.options["steps"] for result in group}))
     axis.set(xscale="log", xlabel="Sampler steps")
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
     axis.set_xticks([], minor=True)

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 
 import pytest
 
@@ -239,6 +240,16 @@ def test_one_result_a_run_is_that_of_its_own_file_and_not_the_best(tmp_path):
     table = tables_of(tmp_path)[0]
     assert len(table.rows) == 3 and "all 2 results are in table.csv" in table.caption
     assert len(tables_of(tmp_path, every=True)[0].rows) == 4
+
+
+def test_a_caption_says_which_of_several_samplings_is_shown(tmp_path):
+    for steps, kid in ((20, 0.03), (5, 0.2)):
+        write(tmp_path / "in", f"ddim_{steps:02}", sampled("ddpm", kid, steps=steps))
+    write(tmp_path / "in", "gan_cxr", result("gan"))
+    compare.main([str(tmp_path / "in"), "--out", str(tmp_path / "out")])
+    captions = dict(re.findall(r"^\*\*\w+/(\w+)\.\*\* (.*)$", (tmp_path / "out" / "captions.md").read_text(), re.M))
+    taken = "sampled in several ways, the first file by name: ddim_05.json."
+    assert captions[f"metrics_{SPACE}"].endswith(taken) and taken not in captions[f"steps_{SPACE}"]
 
 
 def test_floors_of_other_real_images_are_told(tmp_path):

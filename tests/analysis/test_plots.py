@@ -137,6 +137,11 @@ def test_sweeps_differ_in_their_fields_only(tmp_path):
     assert [sorted(r.path.stem for r in one) for one in sweeps(results, ("guidance",))] == [["a", "d"]]
 
 
+def test_ticks_do_not_touch():
+    assert steps.apart([5, 10, 18, 20, 40, 50, 300]) == [5, 10, 18, 40, 300]
+    assert steps.apart([2, 3, 5, 10, 20, 40]) == [2, 3, 5, 10, 20, 40] and steps.apart([7]) == [7]
+
+
 def test_steps_are_a_line_a_sampler(tmp_path):
     for sampler, count, kid in (("ddim", 5, 0.4), ("ddim", 20, 0.02), ("ddim", 50, 0.0105), ("dpmpp", 5, 0.05)):
         write(tmp_path, f"{sampler}_{count}", sampled("ddpm", kid, sampler=sampler, steps=count))
