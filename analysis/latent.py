@@ -105,15 +105,15 @@ def probe(train, test, classes: tuple[str, ...], ridge: float = 10.0) -> dict[st
     x, y = (coarsest(part["codes"])[0].reshape(len(part["label"]), -1) for part in (train, test))
     mean, scale = x.mean(0), x.std(0) + 1e-6
     x, y = ((a - mean) / scale for a in (x, y))
-    found = {}
+    gram, found = x.T @ x + ridge * np.eye(x.shape[1]), {}
     for j, name in enumerate(classes):
         target, truth = train["label"][:, j], test["label"][:, j]
         known, told = (truth == 0) | (truth == 1), target >= 0
         if len(np.unique(truth[known])) < 2 or target.max() <= 0:
             found[name] = None
             continue
-        gram = x[told].T @ x[told] + ridge * np.eye(x.shape[1])
-        weights = np.linalg.solve(gram, x[told].T @ (target[told] - target[told].mean()))
+        known_gram = gram if told.all() else gram - x[~told].T @ x[~told]
+        weights = np.linalg.solve(known_gram, x[told].T @ (target[told] - target[told].mean()))
         found[name] = auroc((y @ weights)[known], truth[known])
     return found
 

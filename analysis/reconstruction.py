@@ -32,7 +32,7 @@ def reconstruction(
     Returns:
       {"split", "features", "psnr", "ssim", "perceptual"}, the last three {"reconstructed": E, "another": E, "better",
       "unit"}; E is {"value", "low", "high", "n"}, all but n null where an image was given back exactly, so that its
-      PSNR is infinite.
+      PSNR is infinite, and low and high where fewer than three patients are known.
 
     Raises:
       UserError: a family that encodes nothing, or too few images.
@@ -52,10 +52,8 @@ def reconstruction(
         ("ssim", lambda x, y: in_parts(ssim, x, y, most), "higher", "1"),
         ("perceptual", distance, "lower", "1"),
     ):
-        estimates = {
-            "reconstructed": _estimate(function(real, made), groups),
-            "another": _estimate(function(real[one], real[other])),
-        }
+        another = function(real[one], real[other]) if len(one) else np.zeros(0)  # where all are of one patient
+        estimates = {"reconstructed": _estimate(function(real, made), groups), "another": _estimate(another)}
         result[name] = estimates | {"better": better, "unit": unit}
     return result
 

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 TOLERANCE = 2.0  # pixels, of the normalised surface Dice
+LEAST = 3  # patients that an interval needs
 
 
 def mask_scores(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
@@ -77,6 +78,8 @@ def bootstrap(
 ) -> tuple[float, float, float]:
     """(mean, 2.5 % and 97.5 % of the mean when patients are drawn again); values that are nan are left out.
 
+    Of fewer than LEAST patients the ends are nan: they would lie closer together than the truth, of one on each other.
+
     Args:
       values: [n], of each image.
       groups: int [n] from 0, the patient of each image, whose images are drawn together (Field and Welsh 2007, their
@@ -89,6 +92,8 @@ def bootstrap(
     groups = np.arange(len(values)) if groups is None else np.asarray(groups)
     groups = np.unique(groups[known], return_inverse=True)[1]
     sums, counts = np.bincount(groups, values[known]), np.bincount(groups)
+    if len(sums) < LEAST:
+        return float(values[known].mean()), float("nan"), float("nan")
     rng = np.random.Generator(np.random.Philox(key=seed))
     drawn = rng.integers(len(sums), size=(repeats, len(sums)))
     means = sums[drawn].sum(1) / counts[drawn].sum(1)

@@ -41,7 +41,7 @@ def get_model() -> Config:
     model.prior_rank = 512  # directions of that covariance, at most
     model.prior_shown = True  # gaussian: the network sees the best linear estimate of the image beside the noisy one
     model.center = "label"  # images are centred on: label, the mean image expected of it; pixels, one number
-    model.label_drop = 0.1  # probability that a label is hidden, for classifier-free guidance
+    model.label_drop = 0.1  # probability that a label is hidden, for guidance; at 0, sample.guidance must be 1
     model.stratified = True  # noise levels of a batch spread evenly
     model.network = "unet"  # unet or plain_unet
     model.unet = get_unet()

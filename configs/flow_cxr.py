@@ -42,7 +42,7 @@ def get_model() -> Config:
     model.sigma_data = 1.0  # standard deviation of the pixels that the network sees
     model.normalise = "data"  # data: centred and scaled by the training split; none; imagenet
     model.center = "label"  # images are centred on: label, the mean image expected of it; pixels, one number
-    model.label_drop = 0.1  # probability that a label is hidden, for classifier-free guidance
+    model.label_drop = 0.1  # probability that a label is hidden, for guidance; at 0, sample.guidance must be 1
     model.stratified = True  # times of a batch spread evenly
     model.network = "unet"  # unet or plain_unet
     model.unet = get_unet()

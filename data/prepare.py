@@ -34,7 +34,7 @@ READ = {
 }  # datasets that are read: module of data/builders and class
 MIX = "mix"  # several of them, see data/mix.py
 _DRAWING = ("chunks.py", "factors.py", "raster.py", "stream.py")  # what modules of data/phantom share
-_FORMAT = 3  # raise it when records or arrays change their meaning: old caches are then prepared anew
+_FORMAT = 4  # raise it when records or arrays change their meaning: old caches are then prepared anew
 _RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options the records depend on
 _DRAWN = ("image_size", "bits", "num_images", "seed")  # and those of what is drawn, at its size
 _CUT = ("modalities", "slices", "slice_step", "brain_fraction", "percentiles")  # and of slices cut out of volumes

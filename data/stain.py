@@ -54,4 +54,5 @@ def _deconvolution() -> tuple[np.ndarray, np.ndarray]:
     """
     both = RUIFROK / np.linalg.norm(RUIFROK, axis=1, keepdims=True)
     third = np.cross(*both)
-    return both, np.linalg.inv(np.vstack([both, third / np.linalg.norm(third)]))[:, :2].astype(np.float32)
+    apart = np.linalg.inv(np.vstack([both, third / np.linalg.norm(third)]))[:, :2]
+    return both.astype(np.float32), apart.astype(np.float32)

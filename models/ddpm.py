@@ -88,7 +88,7 @@ class DDPM:
         options = SampleOptions(**options)
         schedule = self.denoiser.schedule
         times = samplers.time_grid(schedule, options.steps, options.spacing)
-        if options.variance == "learned" and not self.denoiser.learned_variance:
+        if (options.sampler, options.variance) == ("ddpm", "learned") and not self.denoiser.learned_variance:
             raise ValueError("sample.variance=learned is of models that were trained with model.learned_variance=True")
         noise = draws.normal(draws.fold(keys, 0), self.image_shape)
         denoise = self.denoise_fn(state.sampling_params("net"), label, options)

@@ -179,8 +179,7 @@ def device_name() -> str:
     if cpuinfo.exists():
         names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    cores = len(os.sched_getaffinity(0))
-    return f"{model}, {cores} core{'s' if cores > 1 else ''}"
+    return f"{model}, {len(os.sched_getaffinity(0))} cores"
 
 
 def write_json(path: Path, value: Any, exact: bool = False) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis.studies import commands, pairs, readings
 from analysis.studies.job import Job
+from data import UserError
 
 SAMPLER, PUBLISHED = "euler", "flowsdf"
 FLOW = "flow_seg"  # the family that has steps and masks
@@ -138,6 +139,8 @@ def scored(result: dict[str, Any], facts: dict[str, Any], measure: str) -> pairs
     value = {"value": float(images.mean()), "low": result[measure]["low"], "high": result[measure]["high"]}
     more = {"parameters": result["parameters"], "images_per_second": result["sampling"]["images_per_second"]}
     facts = facts | more | {"step": result["step"], "measure": measure, measure: value}
+    if "groups" not in result:
+        raise UserError(f"a result does not say which images are of one patient: delete it to score again ({facts})")
     influence = np.bincount(result["groups"], images - images.mean()) * result["patients"] / len(images)
     return pairs.Scored(facts, influence, measure)
 

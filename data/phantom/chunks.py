@@ -8,8 +8,9 @@ import numpy as np
 def in_chunks(draw: Callable, seed: int, indices: np.ndarray, size: int, length: int) -> dict[str, np.ndarray]:
     """What draw(seed, indices, size) returns, a dict of arrays [n, ...], of at most `length` examples a call."""
     indices = np.asarray(indices)
-    parts = [draw(seed, indices[at : at + length], size) for at in range(0, len(indices), length)]
-    return {name: narrow(np.concatenate([part[name] for part in parts])) for name in parts[0]}
+    starts = range(0, len(indices), length)
+    parts = [{k: narrow(v) for k, v in draw(seed, indices[i : i + length], size).items()} for i in starts]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def narrow(array: np.ndarray) -> np.ndarray:

@@ -112,3 +112,10 @@ def test_what_is_refused():
     del run.family.reconstruct
     with pytest.raises(UserError, match="runs/a: the family 'gan' encodes no images; give a run of a VAE"):
         reconstruction(run, dataset, 70)
+
+
+def test_images_of_one_patient_have_no_stranger_and_no_interval():
+    run, dataset = stand_ins(lambda state, batch: batch["image"] + 0.1, patient=np.zeros(N, int))
+    result = reconstruction(run, dataset, 20, distance=PLAIN)["perceptual"]
+    assert result["another"] == {"value": None, "low": None, "high": None, "n": [0]}
+    assert result["reconstructed"]["value"] > 0 and np.isnan(result["reconstructed"]["low"])

@@ -91,3 +91,8 @@ def test_images_of_a_patient_are_drawn_together():
     np.testing.assert_allclose([low, high], np.percentile(by_hand, [2.5, 97.5]), atol=0.05)
     alone = bootstrap(value[groups], None, 20_000)
     assert alone[2] - alone[1] < 0.6 * (high - low)
+
+
+def test_two_patients_have_no_interval():
+    mean, low, high = bootstrap(np.arange(6.0), np.repeat([0, 1], 3))
+    assert mean == 2.5 and np.isnan(low) and np.isnan(high)
