@@ -12,7 +12,7 @@ from data.phantom import cxr_anatomy as anatomy
 from data.phantom import cxr_bones, cxr_devices, cxr_findings, cxr_projection, cxr_vessels, raster
 from data.phantom.chunks import in_chunks
 from data.phantom.cxr_factors import CLASSES, DERIVED, NAMES, TABLE, factors_from
-from data.phantom.stream import Stream
+from data.phantom.stream import stacked
 
 MASKS = ("lungs", "heart")
 EXCLUSIVE = False  # any number of findings an image
@@ -54,20 +54,15 @@ class Draws:
     @classmethod
     def of(cls, seed, indices, size):
         """Each example has its own counter-based stream, keyed by (seed, index)."""
-        columns = []
-        for index in indices:
-            stream = Stream(seed, index)
-            columns.append(
-                (
-                    stream.normal(len(TABLE)),
-                    stream.uniform(len(TABLE)),
-                    stream.uniform(cxr_vessels.DRAWS),
-                    stream.uniform(cxr_devices.DRAWS),
-                    stream.complex_normal(2 * MODES + 1, 2 * MODES + 1),
-                    stream.normal(size, size),
-                )
-            )
-        return cls(*(np.stack(c) for c in zip(*columns, strict=True)))
+        columns = stacked(seed, indices, lambda stream: (
+            stream.normal(len(TABLE)),
+            stream.uniform(len(TABLE)),
+            stream.uniform(cxr_vessels.DRAWS),
+            stream.uniform(cxr_devices.DRAWS),
+            stream.complex_normal(2 * MODES + 1, 2 * MODES + 1),
+            stream.normal(size, size),
+        ))  # fmt: skip
+        return cls(*columns)
 
 
 def _chunk(seed, indices, size):

@@ -16,7 +16,7 @@ from data.phantom import natural_surfaces as surfaces
 from data.phantom.chunks import in_chunks
 from data.phantom.natural_factors import CLASSES, NAMES, factors_from
 from data.phantom.natural_occlusion import front
-from data.phantom.stream import Stream
+from data.phantom.stream import stacked
 
 MASKS = ("subject",)
 EXCLUSIVE = True  # one kind of scene an image
@@ -59,23 +59,18 @@ class Draws:
     @classmethod
     def of(cls, seed, indices, size):
         """Each example has its own counter-based stream, keyed by (seed, index)."""
-        columns = []
-        for index in indices:
-            stream = Stream(seed, index)
-            columns.append(
-                (
-                    stream.normal(len(FACTORS)),
-                    stream.uniform(len(FACTORS) + 1),
-                    stream.uniform(leaves.SHAPES, leaves.UNIFORMS),
-                    stream.normal(2 * surfaces.PALETTE, 3),
-                    stream.normal(surfaces.ROWS, surfaces.NORMALS),
-                    stream.uniform(surfaces.ROWS, surfaces.UNIFORMS),
-                    stream.uniform(2, surfaces.RIDGES),
-                    stream.complex_normal(2 * MODES + 1, 2 * MODES + 1),
-                    stream.normal(3, size, size),
-                )
-            )
-        return cls(*(np.stack(c) for c in zip(*columns, strict=True)))
+        columns = stacked(seed, indices, lambda stream: (
+            stream.normal(len(FACTORS)),
+            stream.uniform(len(FACTORS) + 1),
+            stream.uniform(leaves.SHAPES, leaves.UNIFORMS),
+            stream.normal(2 * surfaces.PALETTE, 3),
+            stream.normal(surfaces.ROWS, surfaces.NORMALS),
+            stream.uniform(surfaces.ROWS, surfaces.UNIFORMS),
+            stream.uniform(2, surfaces.RIDGES),
+            stream.complex_normal(2 * MODES + 1, 2 * MODES + 1),
+            stream.normal(3, size, size),
+        ))  # fmt: skip
+        return cls(*columns)
 
 
 def _chunk(seed, indices, size):

@@ -1,5 +1,7 @@
 """The random numbers of one example."""
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 
@@ -24,3 +26,9 @@ class Stream:
     def complex_normal(self, *shape: int) -> np.ndarray:
         """Complex numbers, complex128 of that shape; real and imaginary parts standard normal."""
         return self.normal(*shape[:-1], 2 * shape[-1]).view(np.complex128)
+
+
+def stacked(seed: int, indices: Iterable[int], draw: Callable[[Stream], tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+    """What `draw` takes from the stream of each of n examples, one array [n, ...] for each of its results."""
+    rows = [draw(Stream(seed, index)) for index in indices]
+    return [np.stack(column) for column in zip(*rows, strict=True)]

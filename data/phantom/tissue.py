@@ -18,7 +18,7 @@ from data.phantom import (
     tissue_stroma,
 )
 from data.phantom.chunks import in_chunks
-from data.phantom.stream import Stream
+from data.phantom.stream import stacked
 from data.phantom.tissue_factors import CLASSES, DERIVED, NAMES, TABLE, factors_from
 
 MASKS = ("nuclei", "gland", "lesion")
@@ -61,21 +61,16 @@ class Draws:
     @classmethod
     def of(cls, seed, indices, size):
         """Each example has its own counter-based stream, keyed by (seed, index)."""
-        columns = []
-        for index in indices:
-            stream = Stream(seed, index)
-            columns.append(
-                (
-                    stream.normal(len(TABLE)),
-                    stream.uniform(len(TABLE)),
-                    stream.uniform(tissue_layout.DRAWS),
-                    stream.uniform(tissue_stroma.DRAWS),
-                    stream.uniform(tissue_nuclei.DRAWS),
-                    stream.complex_normal(2 * MODES + 1, 2 * MODES + 1),
-                    stream.normal(size, size, 3),
-                )
-            )
-        return cls(*(np.stack(c) for c in zip(*columns, strict=True)))
+        columns = stacked(seed, indices, lambda stream: (
+            stream.normal(len(TABLE)),
+            stream.uniform(len(TABLE)),
+            stream.uniform(tissue_layout.DRAWS),
+            stream.uniform(tissue_stroma.DRAWS),
+            stream.uniform(tissue_nuclei.DRAWS),
+            stream.complex_normal(2 * MODES + 1, 2 * MODES + 1),
+            stream.normal(size, size, 3),
+        ))  # fmt: skip
+        return cls(*columns)
 
 
 def _chunk(seed, indices, size):
