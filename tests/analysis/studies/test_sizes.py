@@ -18,7 +18,7 @@ from train import build
 from train.__main__ import _define_flags
 from train.cli import parse_config
 
-SIZES = [(study, size) for study in STUDIES for size in ("smoke", "cpu", "gpu")]
+SIZES = [(study, size) for study in STUDIES for size in ("smoke", "cpu", "gpu")] + [("families", "cpu64")]
 
 
 def jobs_of(study, size):
