@@ -9,7 +9,7 @@ WALKS = ("interpolation", "traversal")
 
 
 def read_codes(run, dataset, split: str, n: int, told: bool = True, reader: str = "codes") -> dict[str, Any]:
-    """{"codes": [[n, h, w, latent] of each group], "label": [n, k]} of at most n images of a split.
+    """{"codes": [[n, h, w, latent] of each group], "label": [n, k], "id": [n]} of at most n images of a split.
 
     `reader` names the family's method: codes, or shifts (relative to what the prior already says).
 
@@ -19,14 +19,16 @@ def read_codes(run, dataset, split: str, n: int, told: bool = True, reader: str 
     from models.cpu import jit
 
     encode = jit(lambda state, batch: getattr(run.family, reader)(state, batch))
-    state, codes, labels = run.state.replace(opt_state={}), [], []
+    state, codes, labels, ids = run.state.replace(opt_state={}), [], [], []
     for batch in dataset.epoch(split, 64, limit=n):
         real = batch["weight"] > 0
         label = batch["label"] if told else np.zeros_like(batch["label"])
         part = encode(state, {"image": batch["image"], "label": label})
         codes.append([np.asarray(group)[real] for group in part])
         labels.append(batch["label"][real])
-    return {"codes": [np.concatenate(group) for group in zip(*codes, strict=True)], "label": np.concatenate(labels)}
+        ids.append(batch["id"][real])
+    found = [np.concatenate(group) for group in zip(*codes, strict=True)]
+    return {"codes": found, "label": np.concatenate(labels), "id": np.concatenate(ids)}
 
 
 def coarsest(codes: list[np.ndarray]) -> tuple[np.ndarray, int]:

@@ -137,7 +137,10 @@ def _checkpoint(
 
 
 def _write_influence(path: Path, generated, real) -> None:
-    """KID's influence values, "generated" [n] and "real" [m], for intervals over several results: see kid_influence."""
+    """KID's influence values for intervals over several results: see kid_influence.
+
+    "generated" [n] and "real" [m], and whose images the real ones are, "real_groups" int [m] from 0.
+    """
     import os
 
     import numpy as np
@@ -145,9 +148,10 @@ def _write_influence(path: Path, generated, real) -> None:
     from analysis.metrics.kid import kid_influence
 
     space = next(iter(generated.features))
-    values = kid_influence(generated.features[space], real.features[space])
+    values = kid_influence(generated.features[space], real.features[space], (None, real.groups))
     with open(path.with_suffix(".tmp"), "wb") as file:
-        np.savez_compressed(file, generated=values[0].astype(np.float32), real=values[1].astype(np.float32))
+        of_drawn, of_real = (part.astype(np.float32) for part in values)
+        np.savez_compressed(file, generated=of_drawn, real=of_real, real_groups=real.groups)
     os.replace(path.with_suffix(".tmp"), path)
 
 

@@ -146,13 +146,13 @@ def kid_score(config, family: Family, dataset: Dataset):
 
     @functools.cache
     def reference():
-        extract = efficientnet_lite0.extractor()
-        return extract, extract(take(dataset, "val", n, seed).images)
+        extract, real = efficientnet_lite0.extractor(), take(dataset, "val", n, seed)
+        return extract, extract(real.images), real.groups
 
     def evaluate(state: State, step: int):
-        extract, real = reference()
+        extract, real, groups = reference()
         labels = draw_labels(dataset.arrays("train")["label"], n, seed)
-        estimate = kid(extract(sampler.draw(state, labels, seed)), real)
+        estimate = kid(extract(sampler.draw(state, labels, seed)), real, (None, groups))
         return {"kid": estimate.value, "kid_interval": estimate.high - estimate.value}, {}
 
     return evaluate

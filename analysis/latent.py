@@ -15,6 +15,7 @@ import numpy as np
 
 from analysis.auroc import auroc
 from analysis.codes import coarsest, read_codes
+from analysis.metrics.patients import Groups
 from analysis.seg_metrics import bootstrap
 from data import UserError
 from train.cli import guarded
@@ -88,19 +89,19 @@ def measure(run, dataset, args) -> dict[str, Any]:
         result[name] = {"mean": mean, "low": low, "high": high}
     # Burda et al. (2016) count where the prior is fixed. Here the groups above move it, and the posterior with it.
     variances = [group.var(0) for group in read_codes(run, dataset, "train", args.n, reader="shifts")["codes"]]
-    blind = (read_codes(run, dataset, split, args.n, told=False) for split in ("train", "test"))
+    blind = [read_codes(run, dataset, split, args.n, told=False) for split in ("train", "test")]
     return result | {
         "k": args.k,
         "units": [int(v.size) for v in variances],
         "active_units": [int((v > ACTIVE).sum()) for v in variances],
-        "probe": probe(*blind, run.info.classes),
+        "probe": probe(*blind, run.info.classes, patients_of(dataset, "test", blind[1]["id"])),
     }
 
 
-def probe(train, test, classes: tuple[str, ...], ridge: float = 10.0) -> dict[str, Any]:
+def probe(train, test, classes: tuple[str, ...], groups: Groups = None, ridge: float = 10.0) -> dict[str, Any]:
     """AUROC on the test split of a ridge regression of each finding on the coarsest level's codes.
 
-    Both splits are read without their labels being told.
+    Both splits are read without their labels being told. Intervals are over the patients of the test images, `groups`.
     """
     x, y = (coarsest(part["codes"])[0].reshape(len(part["label"]), -1) for part in (train, test))
     mean, scale = x.mean(0), x.std(0) + 1e-6
@@ -114,7 +115,7 @@ def probe(train, test, classes: tuple[str, ...], ridge: float = 10.0) -> dict[st
             continue
         known_gram = gram if told.all() else gram - x[~told].T @ x[~told]
         weights = np.linalg.solve(known_gram, x[told].T @ (target[told] - target[told].mean()))
-        found[name] = auroc((y @ weights)[known], truth[known])
+        found[name] = auroc((y @ weights)[known], truth[known], None if groups is None else groups[known])
     return found
 
 

@@ -137,7 +137,7 @@ def references_differ(results: Sequence[Result], space: str, metric: str, kind: 
 def describe(results: Sequence[Result], space: str = "") -> str:
     """Dataset, size, n and features in words, for captions."""
     first = results[0]
-    words = f"{describe_images(first)}; n = {first.n[0]:,} generated and {first.n[1]:,} real images"
+    words = f"{describe_images(first)}; n = {first.n[0]:,} generated and {first.n[1]:,} real images{first.owners}"
     words += f" of the {first.split} split" if first.split else ""
     network = next((result.features[space] for result in results if space in result.features), None)
     if network:

@@ -67,6 +67,11 @@ class Result:
         return self.sampling.get("n") or 0, (self.content.get("real") or {}).get("n") or 0
 
     @property
+    def owners(self) -> str:
+        """Whose images the real ones are, see `owners`."""
+        return owners(self.content.get("real") or {})
+
+    @property
     def features(self) -> dict[str, dict[str, str]]:
         return self.content.get("features") or {}
 
@@ -102,6 +107,12 @@ class Result:
             return None
         low, high = row.get("interval") or (None, None)
         return to_value({"value": row.get("auroc"), "low": low, "high": high, "n": row.get("n")})
+
+
+def owners(real: dict[str, Any]) -> str:
+    """In words, as " of 49 patients"; "" where each of the `real` images is of another, or a file does not say."""
+    several = real.get("groups", real.get("n")) != real.get("n")
+    return f" of {real['groups']:,} {real['groups_are']}" if several else ""
 
 
 def to_value(row: dict[str, Any] | None) -> Value | None:

@@ -10,6 +10,7 @@ import optax
 from analysis.auroc import auroc
 from analysis.domain.store import kept
 from analysis.domain.training import Trained, train
+from analysis.metrics.patients import Groups, patient_groups
 from data import UserError
 
 STEPS, SHIFT = 1800, 2
@@ -33,7 +34,8 @@ def classifier(dataset, folder: str | Path | None = None, seed: int = 0) -> Trai
         real, held = dataset.arrays("train"), dataset.arrays("val")
         net, params = train(real["image"], real["label"][:, : len(names)], cross_entropy, STEPS, seed, SHIFT)
         scores = Trained(net, params, {}).outputs(held["image"])
-        check = {name: auroc_of_known(scores[:, j], held["label"][:, j]) for j, name in enumerate(names)}
+        groups = patient_groups(np.asarray(held["patient"]))
+        check = {name: auroc_of_known(scores[:, j], held["label"][:, j], groups) for j, name in enumerate(names)}
         return Trained(net, params, check)
 
     return kept("findings", dataset.info, folder, seed, make)
@@ -45,9 +47,10 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.mean(jnp.where(labels < 0, 0.0, terms))
 
 
-def auroc_of_known(score: np.ndarray, label: np.ndarray) -> dict | None:
+def auroc_of_known(score: np.ndarray, label: np.ndarray, groups: Groups = None) -> dict | None:
     """{"auroc", "interval", "n"} of the images whose label is 0 or 1; None where one kind is missing."""
     known = (label == 0) | (label == 1)
     if len(np.unique(label[known])) < 2:
         return None
-    return auroc(score[known], label[known]) | {"n": int(known.sum())}
+    patients = None if groups is None else groups[known]
+    return auroc(score[known], label[known], patients) | {"n": int(known.sum())}

@@ -3,7 +3,8 @@
 import numpy as np
 
 from analysis.domain.regressor import r_squared
-from analysis.metrics.intervals import Estimate, jackknife_variance, student_95
+from analysis.metrics.intervals import Estimate, jackknife_variance
+from analysis.metrics.patients import student_95
 
 
 def determination(read: np.ndarray, true: np.ndarray) -> list[Estimate]:

@@ -2,17 +2,26 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from analysis.domain.classifier import auroc_of_known, classifier
 from analysis.domain.factors import OTHER
+from analysis.metrics.patients import Groups, patient_groups
 from analysis.metrics.shares import share
 
 SPECIFICITY = 0.95
 FEWEST = 20  # real images without a finding that a threshold can be set on: one in 20 is above it
 NORMAL = ("normal", "no finding")
+
+
+class Read(NamedTuple):
+    """What the classifier says of images: logits [n, k] beside labels [n, k], and whose images they are."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+    groups: Groups = None
 
 
 def findings(
@@ -23,7 +32,7 @@ def findings(
 
     A finding is seen where its logit is above that of 95 % of the real normal images of the other of val and test (of
     those without that finding, where normals are fewer than 20). The thresholds are taken as they are: the intervals
-    (Clopper and Pearson) are of the shares alone.
+    (see `share`, over the patients) are of the shares alone.
 
     Args:
       dataset: data.dataset.Dataset with classes.
@@ -46,8 +55,8 @@ def findings(
     real, held = dataset.arrays(split), dataset.arrays(OTHER[split])
     k = len(info.classes)
     sets = {
-        "generated": (reader.outputs(images), labels[:, :k]),
-        "real": (reader.outputs(real["image"]), real["label"][:, :k]),
+        "generated": Read(reader.outputs(images), labels[:, :k]),
+        "real": Read(reader.outputs(real["image"]), real["label"][:, :k], patient_groups(np.asarray(real["patient"]))),
     }
     limits = _thresholds(info.classes, reader.outputs(held["image"]), held["label"][:, :k])
     return {
@@ -59,24 +68,24 @@ def findings(
 
 
 def fidelity(
-    dataset, real: tuple[np.ndarray, np.ndarray], generated: tuple[np.ndarray, np.ndarray], seed: int = 0,
+    dataset, real: tuple[np.ndarray, ...], generated: tuple[np.ndarray, ...], seed: int = 0,
     folder: str | Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Label fidelity alone, of parts of the images: "label_fidelity" of `findings`.
 
     Args:
-      real, generated: (stored images [n, h, w, c], labels [n, k]).
+      real, generated: (stored images [n, h, w, c], labels [n, k], and where several may be of one patient, int [n]
+        from 0 whose they are).
     """
     reader, k = classifier(dataset, folder, seed), len(dataset.info.classes)
-    read = [(reader.outputs(images), labels[:, :k]) for images, labels in (real, generated)]
+    read = [Read(reader.outputs(images), labels[:, :k], *groups) for images, labels, *groups in (real, generated)]
     return _fidelity(dataset.info.classes, *read)
 
 
-def _fidelity(classes: tuple[str, ...], real, generated) -> dict[str, Any]:
-    """Of (logits [n, k], labels [n, k])."""
+def _fidelity(classes: tuple[str, ...], real: Read, generated: Read) -> dict[str, Any]:
     sets = {"real": real, "samples": generated}
     return {
-        name: {kind: auroc_of_known(scores[:, j], labels[:, j]) for kind, (scores, labels) in sets.items()}
+        name: {kind: auroc_of_known(of.logits[:, j], of.labels[:, j], of.groups) for kind, of in sets.items()}
         for j, name in enumerate(classes)
     }
 
@@ -100,23 +109,26 @@ def _thresholds(classes: tuple[str, ...], scores: np.ndarray, labels: np.ndarray
     return found
 
 
-def _seen(j: int, limit: dict[str, Any], sets, classes: tuple[str, ...]) -> dict[str, Any]:
+def _seen(j: int, limit: dict[str, Any], sets: dict[str, Read], classes: tuple[str, ...]) -> dict[str, Any]:
     shares: dict[str, Any] = {"threshold_from": limit["from"], "threshold_n": limit["n"], "false": {}}
-    for kind, (scores, labels) in sets.items():
-        hits = scores[:, j] > limit["limit"]
-        shares[kind] = _share(hits[labels[:, j] == 1])
-        shares["false"][kind] = _share(hits[normal(classes, labels)])
+    for kind, of in sets.items():
+        hits = of.logits[:, j] > limit["limit"]
+        shares[kind] = _share(hits, of.labels[:, j] == 1, of.groups)
+        shares["false"][kind] = _share(hits, normal(classes, of.labels), of.groups)
     return shares
 
 
-def _any_seen(limits: dict[str, dict[str, Any]], sets, classes: tuple[str, ...]) -> dict[str, Any] | None:
+def _any_seen(
+    limits: dict[str, dict[str, Any]], sets: dict[str, Read], classes: tuple[str, ...]
+) -> dict[str, Any] | None:
     columns = [classes.index(name) for name in limits]
     limit = np.array([limits[name]["limit"] for name in limits])
-    rows = {kind: normal(classes, labels) for kind, (_, labels) in sets.items()}
+    rows = {kind: normal(classes, of.labels) for kind, of in sets.items()}
     if not columns or not rows["real"].any():
         return None
-    return {kind: _share((sets[kind][0][rows[kind]][:, columns] > limit).any(1)) for kind in sets}
+    return {kind: _share((of.logits[:, columns] > limit).any(1), rows[kind], of.groups) for kind, of in sets.items()}
 
 
-def _share(hits: np.ndarray) -> dict[str, Any] | None:
-    return dataclasses.asdict(share(hits)) if len(hits) else None
+def _share(hits: np.ndarray, rows: np.ndarray, groups: Groups) -> dict[str, Any] | None:
+    """Of hits [n], those of some rows, a mask [n]."""
+    return dataclasses.asdict(share(hits[rows], None if groups is None else groups[rows])) if rows.any() else None

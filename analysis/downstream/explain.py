@@ -13,7 +13,8 @@ from analysis.downstream.measures import ALL
 from analysis.downstream.predictions import probabilities
 from analysis.features.images import levels
 from analysis.grid import make_grid, save_png
-from analysis.metrics.intervals import Estimate, student_95
+from analysis.metrics.intervals import Estimate
+from analysis.metrics.patients import student_95
 from analysis.progress import progress
 from data.dataset import Dataset
 from data.draws import Turns

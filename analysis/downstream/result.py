@@ -10,7 +10,8 @@ from analysis.downstream.measures import measure
 from analysis.downstream.networks import build
 from analysis.downstream.options import Settings
 from analysis.downstream.predictions import Predictions, thresholds
-from analysis.metrics.intervals import patient_groups
+from analysis.evaluation.sets import owners
+from analysis.metrics.patients import patient_groups
 from data import DataOptions
 from data.dataset import Dataset
 
@@ -72,11 +73,9 @@ def _leaves(params) -> list:
 def _test(dataset: Dataset, predictions: Predictions) -> dict[str, Any]:
     """How many there are of what was tested, and what was drawn again."""
     known = (predictions.label == 0) | (predictions.label == 1)
-    alone = len(np.unique(predictions.group)) == len(predictions)
     return {
         "images": len(predictions),
-        "groups": int(predictions.group.max()) + 1,
-        "groups_are": "patients" if dataset.info.patients else "images" if alone else "groups of near-duplicates",
+        **owners(predictions.group, bool(dataset.info.patients)),
         "positives": dict(zip(predictions.classes, (predictions.label == 1).sum(0).tolist(), strict=True)),
         "known": dict(zip(predictions.classes, known.sum(0).tolist(), strict=True)),
         "truth_sha256": predictions.truth_sha256(),

@@ -11,7 +11,8 @@ from analysis.evaluation import groups
 from analysis.evaluation.ground import Ground
 from analysis.evaluation.likelihood import likelihood
 from analysis.evaluation.scores import LOGITS
-from analysis.evaluation.sets import ImageSet
+from analysis.evaluation.sets import ImageSet, nobody, owners
+from analysis.metrics.patients import patient_groups
 
 
 def evaluate(run, ground: Ground, options: dict[str, Any]) -> tuple[dict[str, Any], ImageSet]:
@@ -58,7 +59,7 @@ def draw(run, options: dict[str, Any], n: int, seed: int) -> tuple[ImageSet, dic
     with progress(f"drawing from {run.folder.name}", n) as report:
         images = sampler.draw(run.state, labels, seed, report=lambda done: (clock(done), report(done)))
     facts = options | {"seed": seed, "n": n, "images_per_second": clock.speed}
-    return ImageSet(images, labels, np.zeros((n, 0), np.float32)), facts
+    return ImageSet(images, labels, np.zeros((n, 0), np.float32), nobody(n)), facts
 
 
 def measured_against(ground: Ground, generated: ImageSet) -> dict[str, Any]:
@@ -68,6 +69,7 @@ def measured_against(ground: Ground, generated: ImageSet) -> dict[str, Any]:
         "real": {
             "split": ground.settings.split,
             "n": len(ground.real),
+            **owners(ground.real.groups, bool(ground.dataset and ground.dataset.info.patients)),
             "floor_n": len(ground.reference.floor[0]),
             "sha256": hashlib.sha256(np.ascontiguousarray(ground.real.images)).hexdigest(),
         },
@@ -114,8 +116,9 @@ def _anatomy(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
     settings = ground.settings
     if not settings.segmenter:
         return {}
-    real = ground.dataset.arrays(settings.split)["image"]
-    return {"anatomy": anatomy(settings.segmenter, generated.images, real, settings.seed)}
+    real = ground.dataset.arrays(settings.split)
+    groups = patient_groups(np.asarray(real["patient"]))
+    return {"anatomy": anatomy(settings.segmenter, generated.images, real["image"], settings.seed, groups)}
 
 
 def _groups(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
@@ -127,7 +130,7 @@ def _groups(run, ground: Ground, generated: ImageSet) -> dict[str, Any]:
 def _fidelity(ground: Ground, real: ImageSet, generated: ImageSet) -> dict[str, Any]:
     from analysis.domain.findings import fidelity
 
-    sets = [(images.images, images.label) for images in (real, generated)]
+    sets = [(images.images, images.label, images.groups) for images in (real, generated)]
     return fidelity(ground.dataset, *sets, ground.settings.seed, ground.settings.cache or None)
 
 

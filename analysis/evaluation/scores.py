@@ -12,6 +12,7 @@ from analysis.features.images import levels
 from analysis.metrics import frechet, manifold, spectrum, structure
 from analysis.metrics.inception_score import inception_score
 from analysis.metrics.kid import kid
+from analysis.metrics.patients import LEAST, Groups, number
 from analysis.metrics.vendi import vendi_score
 from data.ranges import to_float
 
@@ -22,30 +23,36 @@ Metric = Callable[[np.ndarray, np.ndarray], Row | None]
 OF_PARTS = tuple(name for name in BETTER if name not in ("fd_infinity", "inception_score"))
 PRDC_K = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
 WIDEST = 8192  # features with a Frechet distance: the covariance of more, as of large images' pixels, takes gigabytes
-GROUPS = 20  # of the jackknife of fd_infinity
+PARTS = 20  # of the jackknife of fd_infinity
 SPLITS = 10  # of the Inception score
 LOGITS = ("inception_logits", "inception_logits_unbiased")
 
 
-def feature_scores(x: np.ndarray, y: np.ndarray, only: tuple[str, ...] = tuple(BETTER)) -> dict[str, Row]:
+def feature_scores(
+    x: np.ndarray, y: np.ndarray, only: tuple[str, ...] = tuple(BETTER), groups: tuple[Groups, Groups] = (None, None)
+) -> dict[str, Row]:
     """{metric: {"value", "low", "high", "n", ...}} of features x [m, d] against real ones y [n, d].
 
     An interval that would not be honest is null. A metric for which there are too few images is left out, and Frechet
     distances of more than WIDEST features are.
+
+    Args:
+      groups: of x [m] and of y [n] the patient of each, int from 0.
     """
     m, n = len(x), len(y)
     found: dict[str, Row] = {}
     if min(m, n) >= 3:
-        found["kid"] = dataclasses.asdict(kid(x, y))
+        found["kid"] = plain(dataclasses.asdict(kid(x, y, groups)))
     narrow = x.shape[1] <= WIDEST
     if "fd" in only and min(m, n) >= 2 and narrow:
         distance = frechet.frechet_distance(*(frechet.moments_of(a) for a in (x, y)))
-        found["fd"] = _plain(distance.value, m, n) | {"singular": distance.singular}
-    if "fd_infinity" in only and min(m, n) >= 2 * GROUPS and narrow:
-        found["fd_infinity"] = dataclasses.asdict(frechet.frechet_infinity(x, y, GROUPS))
+        found["fd"] = _without_interval(distance.value, m, n) | {"singular": distance.singular}
+    patients = min(number(of, len(a)) for a, of in zip((x, y), groups, strict=True))
+    if "fd_infinity" in only and min(m, n) >= 2 * PARTS and patients >= LEAST and narrow:
+        found["fd_infinity"] = dataclasses.asdict(frechet.frechet_infinity(x, y, PARTS, groups=groups))
     found |= _manifold(x, y, only)
     if "vendi" in only:
-        found["vendi"] = _plain(vendi_score(x), m)
+        found["vendi"] = _without_interval(vendi_score(x), m)
     return found
 
 
@@ -56,7 +63,7 @@ def _manifold(x: np.ndarray, y: np.ndarray, only: tuple[str, ...]) -> dict[str, 
         if set(names) & set(only) and min(len(x), len(y)) > PRDC_K[names[0]]:
             values = function(y, x, k=PRDC_K[names[0]])
             for name, value in zip(names, values, strict=True):
-                found[name] = _plain(value, len(x), len(y)) | {"k": PRDC_K[name]}
+                found[name] = _without_interval(value, len(x), len(y)) | {"k": PRDC_K[name]}
     return found
 
 
@@ -69,7 +76,7 @@ def image_scores(x: np.ndarray, y: np.ndarray, only: tuple[str, ...] = tuple(BET
     if "spectrum" in only and side >= 4:
         spectra = [spectrum.radial_spectrum(to_float(images)) for images in (x, y)]
         if all((s.power > 0).all() for s in spectra):
-            found["spectrum"] = _plain(spectrum.spectrum_distance(*spectra), len(x), len(y))
+            found["spectrum"] = _without_interval(spectrum.spectrum_distance(*spectra), len(x), len(y))
     return found
 
 
@@ -78,10 +85,15 @@ def _inception_score(logits: np.ndarray, only: tuple[str, ...]) -> dict[str, Row
     if "inception_score" not in only or len(logits) < SPLITS:
         return {}
     score = inception_score(logits, SPLITS)
-    return {"inception_score": _plain(score.mean, len(logits)) | {"std": score.std, "splits": SPLITS}}
+    return {"inception_score": _without_interval(score.mean, len(logits)) | {"std": score.std, "splits": SPLITS}}
 
 
-def _plain(value: float, *n: int) -> Row:
+def plain(row: Row) -> Row:
+    """With null in place of ends that are nan, as JSON has none."""
+    return {name: None if name in ("low", "high") and np.isnan(value) else value for name, value in row.items()}
+
+
+def _without_interval(value: float, *n: int) -> Row:
     return {"value": float(value), "low": None, "high": None, "n": list(n)}
 
 
@@ -135,4 +147,4 @@ def _scores(x: ImageSet, y: ImageSet, space: str, only: tuple[str, ...]) -> dict
         return image_scores(x.images, y.images, only)
     if space in LOGITS:
         return _inception_score(x.features[space], only)
-    return feature_scores(x.features[space], y.features[space], only)
+    return feature_scores(x.features[space], y.features[space], only, (x.groups, y.groups))

@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from analysis.metrics.intervals import patient_groups
+from analysis.metrics.patients import halves, patient_groups
 from data import UserError
 from data.dataset import Dataset
 from data.ranges import to_float, to_uint
@@ -22,12 +23,14 @@ class ImageSet:
       images: [n, h, w, c] as stored.
       label: [n, k]; of generated images what was asked of them.
       attributes: [n, a], -1 where unknown, in the order of `info.recorded`.
+      patient: int [n], whose images they are, -1 of nobody else's.
       features: [n, d] of each feature network.
     """
 
     images: np.ndarray
     label: np.ndarray
     attributes: np.ndarray
+    patient: np.ndarray
     features: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -36,7 +39,12 @@ class ImageSet:
     def rows(self, rows) -> "ImageSet":
         """Some of them: a slice, a mask [n] or indices."""
         features = {name: values[rows] for name, values in self.features.items()}
-        return ImageSet(self.images[rows], self.label[rows], self.attributes[rows], features)
+        return ImageSet(self.images[rows], self.label[rows], self.attributes[rows], self.patient[rows], features)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """int [n] from 0, which images are of one patient."""
+        return patient_groups(self.patient)
 
     def measured(self, networks: dict[str, Callable]) -> "ImageSet":
         """The same with the features of these networks."""
@@ -46,7 +54,12 @@ class ImageSet:
 def unlabelled(images: np.ndarray) -> ImageSet:
     """Images of which nothing else is known."""
     nothing = np.zeros((len(images), 0), np.float32)
-    return ImageSet(images, nothing, nothing)
+    return ImageSet(images, nothing, nothing, nobody(len(images)))
+
+
+def nobody(n: int) -> np.ndarray:
+    """`patient` of n images that are no patient's, or each of another one's."""
+    return np.full(n, -1)
 
 
 def take(dataset: Dataset, split: str, n: int, seed: int) -> ImageSet:
@@ -64,18 +77,21 @@ def take(dataset: Dataset, split: str, n: int, seed: int) -> ImageSet:
     order = np.argsort(rows)  # a file is read from its beginning to its end
     images[order] = arrays["image"][rows[order]]
     attributes = arrays.get("attributes", np.zeros((len(arrays["image"]), 0), np.float32))
-    return ImageSet(images, np.asarray(arrays["label"])[rows], np.asarray(attributes)[rows])
+    known = (np.asarray(values)[rows] for values in (arrays["label"], attributes, arrays["patient"]))
+    return ImageSet(images, *known)
 
 
 def floor_pair(real: ImageSet, train: ImageSet, n: int) -> tuple[ImageSet, ImageSet]:
     """Two real sets of one size, whose distance is what a perfect generator would score.
 
-    Training images beside the real ones, n of each; where there are not so many, the halves of the real ones.
+    Training images beside the real ones, n of each; where there are not so many, the halves of the real ones, which
+    have no patient in common.
     """
     if min(len(real), len(train)) >= n:
         return train.rows(slice(n)), real.rows(slice(n))
-    half = len(real) // 2
-    return real.rows(slice(half)), real.rows(slice(half, 2 * half))
+    one, other = halves(real.groups)
+    half = min(len(one), len(other))
+    return real.rows(one[:half]), real.rows(other[:half])
 
 
 def gaussian_images(images: np.ndarray, n: int, seed: int) -> np.ndarray:
@@ -100,6 +116,18 @@ def patients_of(dataset: Dataset, split: str, ids: np.ndarray) -> np.ndarray:
     arrays = dataset.arrays(split)
     places = {number: place for place, number in enumerate(np.asarray(arrays["id"]).tolist())}
     return patient_groups(np.asarray(arrays["patient"])[[places[number] for number in ids.tolist()]])
+
+
+def owners(groups: np.ndarray, named: bool) -> dict[str, Any]:
+    """{"groups", "groups_are"} as results say whose images n are: how many independent groups, and what these are.
+
+    Args:
+      groups: int [n] from 0.
+      named: whether the source names patients; else groups of several images are near-duplicates (`data.load`).
+    """
+    number = len(np.unique(groups))
+    alone = "images" if number == len(groups) else "groups of near-duplicates"
+    return {"groups": number, "groups_are": "patients" if named else alone}
 
 
 def _order(n: int, seed: int) -> np.ndarray:

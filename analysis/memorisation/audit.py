@@ -20,6 +20,7 @@ from analysis.memorisation.neighbours import Neighbours, find_neighbours
 from analysis.memorisation.threshold import QUANTILE, p_below, threshold
 from analysis.memorisation.unseen import Unseen, seen_images, take, unseen_images
 from analysis.metrics.blocks import nearest
+from analysis.metrics.patients import patient_groups
 from analysis.metrics.shares import share
 
 SIGNIFICANT = 0.01  # P below which copies are suspected, over all spaces together
@@ -152,8 +153,10 @@ def members(run, dataset, unseen: Unseen, seed: int = 0) -> dict[str, Any]:
         return {"membership": None}
     sets = take(dataset.arrays("train"), MEMBERS, seed), take(unseen.all, MEMBERS, seed)
     scores = [image_scores(run, rows) for rows in sets]
-    result = {"membership": of_all(*scores)}
+    patients = patient_groups(np.concatenate([rows["patient"] for rows in sets]))
+    owners = tuple(np.split(patients, [len(sets[0]["patient"])]))
+    result = {"membership": of_all(*scores, owners)}
     if dataset.info.recorded:
         both = ((values, rows["attributes"]) for values, rows in zip(scores, sets, strict=True))
-        result["membership_subgroups"] = members_by_subgroup(dataset.info.recorded, *both)
+        result["membership_subgroups"] = members_by_subgroup(dataset.info.recorded, *both, owners)
     return result

@@ -19,12 +19,14 @@ def members_by_subgroup(
     recorded: Sequence[str],
     member: tuple[Mapping[str, np.ndarray], np.ndarray],
     unseen: tuple[Mapping[str, np.ndarray], np.ndarray],
+    groups: tuple[np.ndarray, np.ndarray],
 ) -> Found:
     """{attribute: {value: {score: {"auc", "tpr", "fpr"}}}}: members and unseen images of one subgroup.
 
     Args:
       recorded: names of the attributes.
       member, unseen: scores {name: [n]}, and attributes [n, a] of the same images.
+      groups: of both the patient of each image, int [n], by one numbering.
     """
     found: Found = {}
     parts = (_inside(recorded, attributes) for _, attributes in (member, unseen))
@@ -32,7 +34,7 @@ def members_by_subgroup(
         if min(ours.sum(), theirs.sum()) >= LEAST:
             scores = ({key: values[rows] for key, values in of.items()}
                       for of, rows in ((member[0], ours), (unseen[0], theirs)))  # fmt: skip
-            found.setdefault(name, {})[value] = of_all(*scores)
+            found.setdefault(name, {})[value] = of_all(*scores, (groups[0][ours], groups[1][theirs]))
     return found
 
 

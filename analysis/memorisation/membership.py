@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 
 from analysis.metrics.intervals import delong
+from analysis.metrics.patients import Groups
 from analysis.metrics.shares import share
 
 RATE, FEWEST = 0.01, 100  # false positive rate, and unseen images from which it means anything
 BATCH = 64
 
 
-def of_all(member: dict[str, np.ndarray], unseen: dict[str, np.ndarray]) -> dict[str, Any]:
+def of_all(
+    member: dict[str, np.ndarray], unseen: dict[str, np.ndarray], groups: tuple[Groups, Groups] = (None, None)
+) -> dict[str, Any]:
     """{score: {"auc", "tpr", "fpr"}} of every score {name: [n]} that a family gives: see `of_scores`."""
-    return {name: of_scores(values, unseen[name]) for name, values in member.items()}
+    return {name: of_scores(values, unseen[name], groups) for name, values in member.items()}
 
 
-def of_scores(member: np.ndarray, unseen: np.ndarray) -> dict[str, Any]:
+def of_scores(member: np.ndarray, unseen: np.ndarray, groups: tuple[Groups, Groups] = (None, None)) -> dict[str, Any]:
     """Area under the ROC curve, and the share of members found at a false positive rate of at most RATE.
 
     The second is None with fewer than FEWEST unseen images: one of them would be more than that rate. Its interval is
@@ -29,12 +32,13 @@ def of_scores(member: np.ndarray, unseen: np.ndarray) -> dict[str, Any]:
 
     Args:
       member, unseen: [m] and [n] scores, the higher the likelier a member.
+      groups: of members [m] and of unseen images [n] the patient of each, by one numbering.
     """
-    result: dict[str, Any] = {"auc": dataclasses.asdict(delong(member, unseen)), "tpr": None, "fpr": RATE}
+    result: dict[str, Any] = {"auc": dataclasses.asdict(delong(member, unseen, groups)), "tpr": None, "fpr": RATE}
     if len(unseen) >= FEWEST:
         allowed = int(RATE * len(unseen) + 1e-9)
         limit = np.sort(unseen)[::-1][allowed]
-        result["tpr"] = dataclasses.asdict(share(member > limit))
+        result["tpr"] = dataclasses.asdict(share(member > limit, groups[0]))
     return result
 
 

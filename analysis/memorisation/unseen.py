@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 
+from analysis.metrics.patients import halves, patient_groups
 from data import UserError
 
 FEWEST = 20
-COLUMNS = ("image", "label", "id", "attributes")
+COLUMNS = ("image", "label", "id", "patient", "attributes")
 Rows = dict[str, np.ndarray]  # those of COLUMNS that Dataset.arrays has; attributes only where the source records some
 
 
@@ -26,6 +27,8 @@ class Unseen:
 def unseen_images(dataset, seed: int = 0) -> Unseen:
     """All images of the validation and test splits, in two random halves: so both are of one distribution.
 
+    No patient is in both, where one is named; the halves then differ by some images.
+
     Raises:
       UserError: fewer than FEWEST of them.
     """
@@ -38,8 +41,8 @@ def unseen_images(dataset, seed: int = 0) -> Unseen:
     there = [name for name in COLUMNS if name in splits[0]]
     rows = {name: np.concatenate([part[name] for part in splits]) for name in there}
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(n)
-    halves = (order[: n // 2], order[n // 2 :])
-    return Unseen(*({name: values[half] for name, values in rows.items()} for half in halves))
+    parts = (order[part] for part in halves(patient_groups(rows["patient"][order])))
+    return Unseen(*({name: values[part] for name, values in rows.items()} for part in parts))
 
 
 def seen_images(run, dataset) -> np.ndarray:

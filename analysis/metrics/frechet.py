@@ -9,7 +9,8 @@ import dataclasses
 
 import numpy as np
 
-from analysis.metrics.intervals import Estimate, jackknife_variance, student_95
+from analysis.metrics.intervals import Estimate, jackknife_variance
+from analysis.metrics.patients import LEAST, Groups, folds, number, student_95
 
 
 class Moments:
@@ -120,39 +121,54 @@ def _factor(a: np.ndarray) -> np.ndarray:
         return vectors * np.sqrt(np.clip(values, 0.0, None))
 
 
-def frechet_infinity(x: np.ndarray, y: np.ndarray, groups: int = 20, seed: int = 0) -> DistanceAtInfinity:
+def frechet_infinity(
+    x: np.ndarray, y: np.ndarray, parts: int = 20, seed: int = 0, groups: tuple[Groups, Groups] = (None, None)
+) -> DistanceAtInfinity:
     """Frechet distance of features x [m, d] and y [n, d] as their numbers go to infinity, with its interval.
 
     At equal numbers the distance is linear in 1 / n (Chong and Forsyth 2020), at unequal ones it is bent: the larger
-    set is cut to the size of the smaller, at random. Both are split into equal groups; the line goes through the
-    distance of all and the mean of those with one group of each left out, and its value at 1 / n = 0 is the estimate.
-    So close to n it holds down to n = d, where a line over sizes from n / 2 up is already bent.
-    The interval is the jackknife over the groups, of the distance of all. It may reach below 0, as KID's does.
+    set is cut to the size of the smaller, at random. Both are split into parts of about one size, no patient in two;
+    the line goes through the distance of all and the mean of those with one part of each left out, and its value at
+    1 / n = 0 is the estimate. So close to n it holds down to n = d, where a line over sizes from n / 2 up is bent.
+    The interval is the jackknife over the parts, of the distance of all. It may reach below 0, as KID's does.
 
     Where `singular` (n <= d) the distance bends below that line, so that the estimate is too high, and only the upper
     end of the interval is that of the estimate. The lower is that of a bound that needs no full rank,
     |m1 - m2|^2 + (tr(S1)^(1/2) - tr(S2)^(1/2))^2 <= d^2 (from tr (S1 S2)^(1/2) <= (tr S1 tr S2)^(1/2)).
 
+    Args:
+      parts: how many, or as many as there are patients where these are fewer.
+      groups: the patient of each of x [m] and of y [n].
+
     Raises:
-      ValueError: features of different length, or fewer than two a group.
+      ValueError: features of different length, fewer than two a part, or fewer than three patients.
     """
     n = min(len(x), len(y))
-    if n < 2 * groups:
-        raise ValueError(f"{len(x)} and {len(y)} features: at least two in each of {groups} groups are needed")
+    if n < 2 * parts:
+        raise ValueError(f"{len(x)} and {len(y)} features: at least two in each of {parts} parts are needed")
     rng = np.random.Generator(np.random.Philox(key=seed))
-    sets = [features[rng.permutation(len(features))[:n]] for features in (x, y)]
-    whole = [moments_of(features) for features in sets]
+    rows = [rng.permutation(len(features))[:n] for features in (x, y)]
+    sets = [features[order] for features, order in zip((x, y), rows, strict=True)]
+    groups = [None if of is None else of[order] for of, order in zip(groups, rows, strict=True)]
+    parts = min(parts, *(number(of, n) for of in groups))
+    if parts < LEAST:
+        raise ValueError(f"{n} features of each, of {parts} patients: at least {LEAST} are needed")
+    whole, inside = [moments_of(features) for features in sets], [folds(n, parts, of) for of in groups]
     full = frechet_distance(*whole)
-    distances, bounds = [], []
-    for g in range(groups):
-        rest = [all_.without(moments_of(features[g::groups])) for all_, features in zip(whole, sets, strict=True)]
+    distances, bounds, shorter = [], [], []
+    for g in range(parts):
+        rest = [all_.without(moments_of(features[of == g]))
+                for all_, features, of in zip(whole, sets, inside, strict=True)]  # fmt: skip
         distances.append(frechet_distance(*rest).value)
         bounds.append(_lower_bound(*rest))
-    value = groups * full.value - (groups - 1) * np.mean(distances)
-    half = student_95(groups) * jackknife_variance(np.array(distances)) ** 0.5
+        shorter.append(np.mean([1.0 / moments.n for moments in rest]))
+    # From 1 / n to the mean of the others, and from 1 / n to 0; one less than there are parts where all are equal.
+    ahead = 1.0 / (n * np.mean(shorter) - 1.0)
+    value = full.value - ahead * (np.mean(distances) - full.value)
+    half = student_95(parts) * jackknife_variance(np.array(distances)) ** 0.5
     low = value - half
     if full.singular:
-        low = _lower_bound(*whole) - student_95(groups) * jackknife_variance(np.array(bounds)) ** 0.5
+        low = _lower_bound(*whole) - student_95(parts) * jackknife_variance(np.array(bounds)) ** 0.5
     return DistanceAtInfinity(float(value), float(low), float(value + half), full.n, full.value, full.singular)
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from scipy import special, stats
 
-NORMAL_95 = 1.959964
+from analysis.metrics.patients import Groups, number, student_95, variance_of_sum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,19 +27,16 @@ def jackknife_variance(values: np.ndarray) -> float:
     return float((m - 1) / m * np.square(values - np.mean(values)).sum())
 
 
-def patient_groups(patient: np.ndarray) -> np.ndarray:
-    """int [n] from 0: a number for each patient [n], and one of its own for each image without one (-1)."""
-    alone = patient < 0
-    patient = np.where(alone, np.arange(len(patient)) + patient.max(initial=0) + 1, patient)
-    return np.unique(patient, return_inverse=True)[1]
+def mean_95(values: np.ndarray, groups: Groups = None) -> Estimate:
+    """Mean of values [n] with Student's interval over the patients; of one patient its ends are nan."""
+    mean, patients = float(values.mean()), number(groups, len(values))
+    half = float("nan")
+    if patients > 1:
+        half = student_95(patients) * variance_of_sum((values - mean) / len(values), groups) ** 0.5
+    return Estimate(mean, mean - half, mean + half, (len(values),))
 
 
-def student_95(values: int) -> float:
-    """Half the width of a 95 % interval in standard errors, where these come from so many values."""
-    return float(special.stdtrit(values - 1, 0.975))
-
-
-def delong(positive: np.ndarray, negative: np.ndarray) -> Estimate:
+def delong(positive: np.ndarray, negative: np.ndarray, groups: tuple[Groups, Groups] = (None, None)) -> Estimate:
     """Area under the ROC curve of scores of positives [m] and negatives [n], ties counted half.
 
     A = P(positive > negative) + P(equal) / 2, its variance by DeLong et al. (1988) from the share of the other
@@ -47,6 +44,12 @@ def delong(positive: np.ndarray, negative: np.ndarray) -> Estimate:
     quantile for Welch's degrees of freedom. Where the scores are fully separated that variance is 0: then min(m, n)
     disjoint pairs all agree, which has a chance of A^min(m, n), and the open end is 0.025^(1 / min(m, n)). One
     positive or one negative says nothing of the spread of its kind: the interval is then [0, 1].
+
+    Where several scores are of one patient, these shares are summed over each patient first, which may have scores of
+    both kinds (Obuchowski 1997), and patients are counted in place of scores.
+
+    Args:
+      groups: of positives [m] and negatives [n] the patient of each, by one numbering.
 
     Raises:
       ValueError: scores that are not finite (every comparison would count as a miss), or one kind only.
@@ -60,20 +63,36 @@ def delong(positive: np.ndarray, negative: np.ndarray) -> Estimate:
     ranks = stats.rankdata(np.concatenate([positive, negative]))
     shares = ((ranks[:m] - stats.rankdata(positive)) / n, (ranks[m:] - stats.rankdata(negative)) / m)
     area = float(shares[0].mean())
-    return Estimate(area, *_area_interval(area, *shares), (m, n))
+    return Estimate(area, *_area_interval(area, shares, groups), (m, n))
 
 
-def _area_interval(area: float, *shares: np.ndarray) -> tuple[float, float]:
-    fewest = min(len(share) for share in shares)
+def _area_interval(
+    area: float, shares: tuple[np.ndarray, np.ndarray], groups: tuple[Groups, Groups]
+) -> tuple[float, float]:
+    patients = [number(of, len(share)) for share, of in zip(shares, groups, strict=True)]
+    fewest = min(patients)
     if fewest == 1:
         return 0.0, 1.0
     if area in (0.0, 1.0):
         end = 0.025 ** (1.0 / fewest)
         return (end, 1.0) if area else (0.0, 1.0 - end)
-    parts = np.array([share.var(ddof=1) / len(share) for share in shares])
-    if not parts.any():
+    parts = [sign * (share - share.mean()) / len(share) for sign, share in zip((1.0, -1.0), shares, strict=True)]
+    variances = np.array([variance_of_sum(part, of) for part, of in zip(parts, groups, strict=True)])
+    if not variances.any():
         return area, area
-    freedom = parts.sum() ** 2 / sum(part**2 / (len(share) - 1) for part, share in zip(parts, shares, strict=True))
-    half = special.stdtrit(freedom, 0.975) * parts.sum() ** 0.5 / (area * (1.0 - area))
+    freedom = variances.sum() ** 2 / sum(v**2 / (k - 1) for v, k in zip(variances, patients, strict=True))
+    variance = variances.sum() + _of_patients_on_both_sides(parts, groups)
+    variance = variance if variance > 0.0 else variances.sum()  # of very few patients the difference may be below 0
+    half = special.stdtrit(freedom, 0.975) * variance**0.5 / (area * (1.0 - area))
     low, high = special.expit(special.logit(area) + half * np.array([-1.0, 1.0]))
     return float(low), float(high)
+
+
+def _of_patients_on_both_sides(parts: list[np.ndarray], groups: tuple[Groups, Groups]) -> float:
+    """Twice the covariance of the two kinds' parts of the area."""
+    if any(of is None for of in groups):
+        return 0.0
+    width = max(of.max() for of in groups) + 1
+    sums = [np.bincount(of, part, width) for part, of in zip(parts, groups, strict=True)]
+    patients = len(np.unique(np.concatenate(groups)))
+    return 2.0 * patients / (patients - 1) * float(sums[0] @ sums[1])

@@ -4,19 +4,27 @@ The squared maximum mean discrepancy under the kernel (x . y / d + 1)^3 (Binkows
 is the delete-one jackknife of both samples: the bootstrap of this statistic, and its spread over subsets, do not cover.
 What the jackknife counts twice, the variance that no single element explains (Efron and Stein 1981), is taken off: it
 is all of the variance where both samples are of one distribution.
+
+Where several elements are of one patient, pairs of them are left out of a sample's own term, as an element's pair with
+itself is: they are alike and would make the distance too large. What patients add to the variance is put on.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from analysis.metrics.intervals import NORMAL_95, Estimate, jackknife_variance
+from analysis.metrics.intervals import Estimate, jackknife_variance
+from analysis.metrics.patients import LEAST, Groups, added_variance, number, quantile_95
 
 ROWS, COLUMNS = 1024, 8192  # of a kernel matrix in memory at once: 64 MiB, whatever the size of the samples
 
 
-def kid(x: np.ndarray, y: np.ndarray) -> Estimate:
+def kid(x: np.ndarray, y: np.ndarray, groups: tuple[Groups, Groups] = (None, None)) -> Estimate:
     """Distance of features x [m, d] and y [n, d]; 0 is expected of two samples of one distribution.
+
+    Args:
+      groups: the patient of each of x [m] and of y [n]. With fewer than three patients their pairs are all counted,
+        and the ends are nan.
 
     Raises:
       ValueError: fewer than three of either, or features of different length or not finite.
@@ -24,14 +32,19 @@ def kid(x: np.ndarray, y: np.ndarray) -> Estimate:
     if min(len(x), len(y)) < 3 or x.shape[1:] != y.shape[1:]:
         raise ValueError(f"kid of {x.shape} and {y.shape}: at least three of each, of one length, are needed")
     sums = _Sums.of(x, y)
-    left_out, value = _left_out(sums)
+    left_out, value = _left_out(sums, _all_mates(x, y, groups))
     if not np.isfinite(value):  # one such feature is enough for that
         raise ValueError("kid of features that are not all finite")
-    half = NORMAL_95 * _variance(sums, sum(map(jackknife_variance, left_out))) ** 0.5
+    variance = _variance(sums, sum(map(jackknife_variance, left_out)))
+    for values, of in zip(left_out, groups, strict=True):
+        variance += added_variance(_influence(values) / len(values), of)
+    half = variance**0.5 * max(quantile_95(len(a), of) for a, of in zip((x, y), groups, strict=True))
     return Estimate(value, value - half, value + half, (len(x), len(y)))
 
 
-def kid_influence(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def kid_influence(
+    x: np.ndarray, y: np.ndarray, groups: tuple[Groups, Groups] = (None, None)
+) -> tuple[np.ndarray, np.ndarray]:
     """What each element adds to the distance, [m] and [n], in the jackknife's sense; each sums to 0.
 
     KID of resampled elements is KID plus the means of their influences, to first order. So the interval of a mean or a
@@ -39,8 +52,12 @@ def kid_influence(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     1993, section 11.5: (m - 1) (mean of the statistics with one left out - that without this one)). Their spread is the
     plain jackknife's, so that of distances near 0 it is up to 1.4 times too large.
     """
-    left_out, _ = _left_out(_Sums.of(x, y))
-    return tuple((len(values) - 1) * (values.mean() - values) for values in left_out)
+    left_out, _ = _left_out(_Sums.of(x, y), _all_mates(x, y, groups))
+    return tuple(map(_influence, left_out))
+
+
+def _influence(left_out: np.ndarray) -> np.ndarray:
+    return (len(left_out) - 1) * (left_out.mean() - left_out)
 
 
 class _Sums(NamedTuple):
@@ -62,13 +79,44 @@ class _Sums(NamedTuple):
         return cls(tuple(within), (rows, columns), (*squares, square))
 
 
-def _left_out(sums: _Sums) -> tuple[tuple[np.ndarray, np.ndarray], float]:
+class _Mates(NamedTuple):
+    """Of each element of a sample the others of its patient: how many with itself, and their kernels' sum, [m] both."""
+
+    number: np.ndarray
+    sums: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, groups: Groups) -> "_Mates":
+        found = cls(np.ones(len(x)), np.zeros(len(x)))
+        if groups is None or number(groups, len(x)) < LEAST:
+            return found
+        found.number[:] = np.bincount(groups)[groups]
+        order = np.argsort(groups, kind="stable")
+        several = (rows for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(rows) > 1)
+        for rows in several:
+            found.sums[rows] = _sums(x[rows], x[rows])[0] - _diagonal(x[rows])
+        return found
+
+    @property
+    def pairs(self) -> float:
+        """How many ordered pairs are of two patients."""
+        return len(self.number) ** 2 - self.number.sum()
+
+
+def _all_mates(x: np.ndarray, y: np.ndarray, groups: tuple[Groups, Groups]) -> tuple[_Mates, _Mates]:
+    return tuple(_Mates.of(a, of) for a, of in zip((x, y), groups, strict=True))
+
+
+def _left_out(sums: _Sums, mates: tuple[_Mates, _Mates]) -> tuple[tuple[np.ndarray, np.ndarray], float]:
     """((the statistic with each of x left out [m], with each of y [n]), the statistic)."""
-    within, across = sums.within, sums.across
-    m, n = map(len, within)
-    inner = [within[0].sum() / (m * (m - 1)), within[1].sum() / (n * (n - 1))]
+    within = [rows - own.sums for rows, own in zip(sums.within, mates, strict=True)]
+    inner = [rows.sum() / own.pairs for rows, own in zip(within, mates, strict=True)]
+    across, (m, n) = sums.across, map(len, within)
     value = inner[0] + inner[1] - 2.0 * across[0].sum() / (m * n)
-    left_out = (_without_one(within[0], across[0], n, inner[1]), _without_one(within[1], across[1], m, inner[0]))
+    left_out = (
+        _without_one(within[0], mates[0], across[0], n, inner[1]),
+        _without_one(within[1], mates[1], across[1], m, inner[0]),
+    )
     return left_out, float(value)
 
 
@@ -131,14 +179,14 @@ def _diagonal(x: np.ndarray) -> np.ndarray:
     return (np.einsum("nd,nd->n", x, x, dtype=np.float64) / x.shape[1] + 1.0) ** 3
 
 
-def _without_one(within: np.ndarray, across: np.ndarray, other: int, other_inner: float) -> np.ndarray:
+def _without_one(within: np.ndarray, mates: _Mates, across: np.ndarray, other: int, other_inner: float) -> np.ndarray:
     """The statistic with each element of one sample left out in turn, [m].
 
     Args:
-      within: [m] sums of the kernel with the other elements of its own sample.
+      within: [m] sums of the kernel with the elements of its own sample that are of other patients.
       across: [m] sums with the `other` elements of the other sample.
       other_inner: the other sample's own term.
     """
     m = len(within)
-    inner = (within.sum() - 2.0 * within) / ((m - 1) * (m - 2))
+    inner = (within.sum() - 2.0 * within) / (mates.pairs - 2.0 * (m - mates.number))
     return inner + other_inner - 2.0 * (across.sum() - across) / ((m - 1) * other)

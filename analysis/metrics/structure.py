@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from analysis.metrics.intervals import Estimate, student_95
+from analysis.metrics.intervals import Estimate
+from analysis.metrics.patients import student_95
 
 WINDOW, SIGMA = 11, 1.5  # pixels
 K1, K2 = 0.01, 0.03

@@ -2,9 +2,9 @@
 
 Two levels are resampled (hierarchical bootstrap): seeds with replacement, each with its value as it is (Davison and
 Hinkley 1997, section 3.8: below the first level, without replacement); and what all runs share, once for all seeds and
-both arms: the real images, and the draws, since the i-th image is drawn from the same noise and label in all runs. Both
-enter by the influence that each image has on KID, which is exact to first order. A draw's part that is not shared is in
-the seeds' values too, and so counts a little more than once.
+both arms: the real images, patient by patient, and the draws, since the i-th image is drawn from the same noise and
+label in all runs. Both enter by the influence that each has on KID, which is exact to first order. A draw's part that
+is not shared is in the seeds' values too, and so counts a little more than once.
 
 A bootstrap of k clusters is too narrow, by t against z and by the root of k / (k - 1) (Hesterberg 2015, section 4.2);
 the part that comes of the seeds is widened by as much.
@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from analysis.metrics.patients import by_patient
+
 DRAWS = 10_000
 SHARED = ("real", "drawn")  # fields of Scored whose images are the same in all runs
 SLACK = 0.05  # share by which a clock may run on past a run's end
@@ -30,8 +32,8 @@ class Scored:
 
     Attributes:
       facts: which run, "seed", "step", "seconds" of its training, and its metrics with their values.
-      real: [m], what each real image adds to the metric: of KID see `analysis.metrics.kid.kid_influence`, of a mean
-        over images their deviations from it.
+      real: [m], what each patient of the real images adds to the metric (`by_patient`): of KID see
+        `analysis.metrics.kid.kid_influence`, of a mean over images their deviations from it.
       metric: which of the facts is meant.
       drawn: [n], the same of each generated image; empty where images are not drawn alike in all runs.
     """
@@ -48,7 +50,9 @@ class Scored:
 
 def read(facts: dict[str, Any], path: Path) -> Scored:
     with np.load(path) as file:
-        return Scored(facts, file["real"].astype(np.float64), drawn=file["generated"].astype(np.float64))
+        real = file["real"].astype(np.float64)
+        real = by_patient(real, file["real_groups"]) if "real_groups" in file else real
+        return Scored(facts, real, drawn=file["generated"].astype(np.float64))
 
 
 def at_step(run: Sequence[Scored], step: int) -> Scored | None:

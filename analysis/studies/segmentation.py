@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import ml_collections
 import numpy as np
 
+from analysis.metrics.patients import by_patient
 from analysis.studies import commands, pairs, readings
 from analysis.studies.job import Job
 from data import UserError
@@ -141,7 +142,7 @@ def scored(result: dict[str, Any], facts: dict[str, Any], measure: str) -> pairs
     facts = facts | more | {"step": result["step"], "measure": measure, measure: value}
     if "groups" not in result:
         raise UserError(f"a result does not say which images are of one patient: delete it to score again ({facts})")
-    influence = np.bincount(result["groups"], images - images.mean()) * result["patients"] / len(images)
+    influence = by_patient(images - images.mean(), np.array(result["groups"]))
     return pairs.Scored(facts, influence, measure)
 
 

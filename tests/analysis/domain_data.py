@@ -12,7 +12,7 @@ def corners(n: int, seed: int) -> dict[str, np.ndarray]:
     x = rng.normal(128, 20, (n, 16, 16, 1))
     x[:, :5, :5] += 40 * labels[:, 0, None, None, None]
     x[:, 10:, 10:] -= 40 * labels[:, 1, None, None, None]
-    return {"image": np.clip(x, 0, 255).astype(np.uint8), "label": labels}
+    return {"image": np.clip(x, 0, 255).astype(np.uint8), "label": labels, "patient": np.full(n, -1)}
 
 
 def levels(n: int, seed: int, mean: float = 0.0) -> dict[str, np.ndarray]:

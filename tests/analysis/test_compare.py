@@ -4,14 +4,15 @@ import csv
 import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 
 from analysis import compare
 from analysis.comparison.cells import best, decimals, duration, number, short
-from analysis.comparison.comparable import group, labels
+from analysis.comparison.comparable import describe, group, labels
 from analysis.comparison.records import records
-from analysis.comparison.result_files import Value, one_a_run, read_results
+from analysis.comparison.result_files import Result, Value, one_a_run, read_results
 from analysis.comparison.table_files import latex, latex_text, markdown, show
 from analysis.comparison.tables import make_tables
 from data import UserError
@@ -250,6 +251,13 @@ def test_a_caption_says_which_of_several_samplings_is_shown(tmp_path):
     captions = dict(re.findall(r"^\*\*\w+/(\w+)\.\*\* (.*)$", (tmp_path / "out" / "captions.md").read_text(), re.M))
     taken = "sampled in several ways, the first file by name: ddim_05.json."
     assert captions[f"metrics_{SPACE}"].endswith(taken) and taken not in captions[f"steps_{SPACE}"]
+
+
+def test_captions_say_whose_images_the_real_ones_are():
+    content = result("gan")
+    say = lambda **real: describe([Result(Path("x.json"), content | {"real": content["real"] | real})])  # noqa: E731
+    assert "1,000 real images of the test split" in say() == say(groups=1000, groups_are="patients")
+    assert "1,000 real images of 300 patients of the test split" in say(groups=300, groups_are="patients")
 
 
 def test_floors_of_other_real_images_are_told(tmp_path):

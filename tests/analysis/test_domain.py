@@ -46,6 +46,23 @@ def test_findings_are_seen_where_they_are(tmp_path):
     assert unheeded["generated"]["value"] == pytest.approx(0.4, abs=0.15)
 
 
+def test_intervals_of_real_images_are_over_their_patients(tmp_path):
+    """Each image three times, of one patient. Those of the drawn ones stay: each is alone."""
+    real, shown = dataset(corners, classes=("bright", "dark", "unasked")), corners(200, 6)
+    test = real.arrays("test")
+    for name in ("image", "label"):
+        test[name] = test[name][:100].repeat(3, axis=0)
+    alone = findings(real, shown["image"], shown["label"], folder=tmp_path)
+    test["patient"] = np.arange(300) // 3
+    owned = findings(real, shown["image"], shown["label"], folder=tmp_path)
+    assert owned["label_fidelity"]["unasked"]["real"] != alone["label_fidelity"]["unasked"]["real"]
+    assert owned["label_fidelity"]["unasked"]["samples"] == alone["label_fidelity"]["unasked"]["samples"]
+    rare = owned["seen"]["dark"]["false"]
+    assert rare["generated"] == alone["seen"]["dark"]["false"]["generated"]
+    width = lambda row: row["high"] - row["low"]  # noqa: E731
+    assert width(rare["real"]) > 1.2 * width(alone["seen"]["dark"]["false"]["real"])
+
+
 def test_normal_is_named_or_the_absence_of_all():
     labels = np.array([[1, 0], [0, 1], [0, 0], [-1, 0]], np.float32)
     assert normal(("cyst", "mass"), labels).tolist() == [False, False, True, False]

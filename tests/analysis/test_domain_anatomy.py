@@ -66,6 +66,9 @@ def test_a_missing_lung_is_not_plausible():
     third = lungs(50, 4)
     third[:, 27:30, 14:17] = 255  # one measure alone is out of range
     assert anatomy(RUN, third, real)["plausible"]["generated"]["value"] == 0.0
+    owned = anatomy(RUN, good, np.repeat(lungs(20, 0), 10, axis=0), groups=np.repeat(np.arange(20), 10))
+    share = owned["plausible"]["real"]
+    assert share["n"] == (100,) and share["high"] - share["low"] > 0.2  # ten patients
     alone = anatomy(RUN, bad, lungs(100, 3, left=False))
     assert alone["parts"] == 1 and alone["plausible"]["generated"]["value"] > 0.8
 

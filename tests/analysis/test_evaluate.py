@@ -36,7 +36,9 @@ def test_families_are_scored_alike(runs, tmp_path, capsys):
         for kind in ("generated", "floor", "ceiling"):
             assert kid[kind]["low"] < kid[kind]["value"] < kid[kind]["high"] and kid[kind]["n"] == [12, 12]
         assert result["features"]["pixels"]["name"] == "pixels" and result["parameters"] > 1000
-        assert result["real"] | {"sha256": ""} == {"split": "test", "n": 12, "floor_n": 12, "sha256": ""}
+        assert result["real"] | {"sha256": ""} == {
+            "split": "test", "n": 12, "groups": 12, "groups_are": "images", "floor_n": 12, "sha256": "",
+        }  # fmt: skip
         assert len(result["real"]["sha256"]) == 64 and result["train_seconds"] > 0
         assert set(result["label_fidelity"]) == set(analysis.load(runs / name).info.classes)
         strip = Image.open(next(tmp_path.glob(f"*/{name}.png")))

@@ -21,18 +21,18 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def some(n, seed=0, shift=0.0, label=(0, 0), width=6):
+def some(n, seed=0, shift=0.0, label=(0, 0), width=6, patient=None):
     """n images of noise, with features ~ N(shift, 1)."""
     r = rng(seed)
     images = r.integers(0, 256, (n, 12, 12, 1), np.uint8)
     labels = np.tile(np.float32(label), (n, 1))
-    return ImageSet(images, labels, np.zeros((n, 0), np.float32), {"net": r.normal(shift, 1.0, (n, width))})
+    known = (labels, np.zeros((n, 0), np.float32), sets.nobody(n) if patient is None else patient)
+    return ImageSet(images, *known, {"net": r.normal(shift, 1.0, (n, width))})
 
 
-def joined(*sets):
-    label, attributes = ([getattr(s, name) for s in sets] for name in ("label", "attributes"))
-    features = {"net": np.concatenate([s.features["net"] for s in sets])}
-    return ImageSet(np.concatenate([s.images for s in sets]), *map(np.concatenate, (label, attributes)), features)
+def joined(*parts):
+    known = ([getattr(s, name) for s in parts] for name in ("images", "label", "attributes", "patient"))
+    return ImageSet(*map(np.concatenate, known), {"net": np.concatenate([s.features["net"] for s in parts])})
 
 
 def test_the_floor_is_of_train_beside_test_or_of_halves():
@@ -42,6 +42,24 @@ def test_the_floor_is_of_train_beside_test_or_of_halves():
     np.testing.assert_array_equal(b.images, real.images)
     a, b = floor_pair(real, train, 60)  # more are drawn than the split has
     np.testing.assert_array_equal(np.concatenate([a.images, b.images]), real.images)
+
+
+def test_the_halves_have_no_patient_in_common():
+    real = some(50, 0, patient=rng(3).integers(0, 12, 50))
+    a, b = floor_pair(real, some(80, 1), 60)
+    assert not set(a.patient) & set(b.patient) and len(a) == len(b) >= 20
+
+
+def test_intervals_are_over_the_patients_of_the_real_images():
+    """Each image four times, as images of one patient and as images of forty."""
+    real, drawn = some(40, 0), some(600, 1, shift=0.5)
+    several = joined(real, real, real, real)
+    owned = dataclasses.replace(several, patient=np.tile(np.arange(40), 4))
+    rows = [Reference(of, floor_pair(of, of, 60)).rows(drawn, "net") for of in (real, several, owned)]
+    once, alone, patients = (row["kid"]["generated"] for row in rows)
+    assert patients["value"] == pytest.approx(once["value"]) and alone["value"] > once["value"] + 0.01
+    width = lambda row: row["high"] - row["low"]  # noqa: E731
+    assert width(patients) == pytest.approx(width(once), rel=0.15) and width(alone) < 0.8 * width(once)
 
 
 def test_the_worst_are_those_farthest_from_all_real_images(tmp_path):
@@ -215,21 +233,31 @@ def test_likelihood_is_the_mean_over_the_split_with_students_interval():
 
     state = SimpleNamespace(replace=lambda **_: {})
     run = SimpleNamespace(family=Known(), state=state)
-    found = likelihood.likelihood(run, SimpleNamespace(epoch=epoch), "test", 21)
+    known = {"id": np.arange(30), "patient": np.full(30, -1)}
+    dataset = SimpleNamespace(epoch=epoch, arrays=lambda split: known)
+    found = likelihood.likelihood(run, dataset, "test", 21)
     assert found["kind"] == "exact" and found["others"]["bound"]["value"] == pytest.approx(20.0)
     half = 2.0859634 * np.std(np.arange(21), ddof=1) / 21**0.5
     assert found["bits_per_dim"]["value"] == pytest.approx(10.0) and found["bits_per_dim"]["n"] == (21,)
     assert found["bits_per_dim"]["high"] == pytest.approx(10.0 + half, rel=1e-6)
+    known["patient"] = np.arange(30) // 3  # values rise with the ids, so that three neighbours say what one would
+    found, means = likelihood.likelihood(run, dataset, "test", 21), 3.0 * np.arange(7) + 1.0
+    half = 2.4469118 * np.std(means, ddof=1) / 7**0.5
+    assert found["bits_per_dim"]["high"] == pytest.approx(10.0 + half, rel=1e-6)
+    known["patient"] = np.zeros(30, int)
+    assert likelihood.likelihood(run, dataset, "test", 21)["bits_per_dim"]["low"] is None
     run.family = SimpleNamespace(likelihoods=dict)
     assert likelihood.likelihood(run, None, "test", 21) is None
 
 
 def test_real_images_come_in_random_order_without_replacement():
     arrays = {"image": np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1), "label": np.arange(40)[:, None]}
+    arrays["patient"] = np.arange(40) // 2
     info = SimpleNamespace(name="tiny", sizes={"train": 50, "test": 40, "val": 3})
     dataset = SimpleNamespace(info=info, arrays=lambda split: arrays)
     taken = take(dataset, "test", 15, 0)
     np.testing.assert_array_equal(taken.images.ravel(), taken.label.ravel())
+    np.testing.assert_array_equal(taken.patient, taken.label.ravel() // 2)
     assert len(set(taken.images.ravel())) == 15 and (np.diff(taken.label.ravel()) < 0).any()
     with pytest.raises(UserError, match="at least 10 images are needed; tiny has train 50, test 40, val 3"):
         take(dataset, "val", 12, 0)
@@ -238,3 +266,9 @@ def test_real_images_come_in_random_order_without_replacement():
 def test_features_are_those_of_the_images():
     measured = unlabelled(some(5).images).measured({"sum": lambda images: images.sum((1, 2, 3))[:, None]})
     np.testing.assert_array_equal(measured.rows([3]).features["sum"], measured.images[3:4].sum((1, 2, 3))[:, None])
+
+
+def test_whose_images_they_are_is_said():
+    assert sets.owners(np.array([0, 1, 1, 2]), True) == {"groups": 3, "groups_are": "patients"}
+    assert sets.owners(np.array([0, 1, 1, 2]), False) == {"groups": 3, "groups_are": "groups of near-duplicates"}
+    assert sets.owners(np.arange(4), False) == {"groups": 4, "groups_are": "images"}

@@ -41,7 +41,8 @@ class Label:
 
     @staticmethod
     def epoch(split, batch_size, limit=0):
-        yield {"image": np.zeros((4, 2, 2, 1)), "label": np.eye(4)[:, :2], "weight": np.array([1, 1, 1, 0])}
+        yield {"image": np.zeros((4, 2, 2, 1)), "label": np.eye(4)[:, :2], "id": np.arange(5, 9),
+               "weight": np.array([1, 1, 1, 0])}  # fmt: skip
 
 
 def test_a_probe_is_not_told_the_label():
@@ -50,6 +51,7 @@ def test_a_probe_is_not_told_the_label():
     np.testing.assert_array_equal(told["codes"][0][:, 0, 0], np.eye(4)[:3, :2])
     assert not blind["codes"][0].any() and not blind["codes"][1].any()
     np.testing.assert_array_equal(blind["label"], told["label"])
+    np.testing.assert_array_equal(blind["id"], [5, 6, 7])
 
 
 def test_the_coarsest_level_is_all_its_groups():

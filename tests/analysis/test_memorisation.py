@@ -36,7 +36,8 @@ def smooth(n, seed, size=16):
 def make_dataset(train=200, val=150, test=150):
     sizes, first, splits = {"train": train, "val": val, "test": test}, 0, {}
     for seed, (name, n) in enumerate(sizes.items()):
-        splits[name] = {"image": smooth(n, seed), "label": np.zeros((n, 1)), "id": np.arange(first, first + n)}
+        splits[name] = {"image": smooth(n, seed), "label": np.zeros((n, 1)), "id": np.arange(first, first + n),
+                        "patient": np.full(n, -1)}  # fmt: skip
         first += n
     return SimpleNamespace(info=SimpleNamespace(sizes=sizes, name="smooth"), arrays=splits.get)
 
@@ -230,6 +231,16 @@ def test_the_halves_share_no_image_and_hold_all():
         unseen_images(make_dataset(val=6, test=6))
 
 
+def test_the_halves_share_no_patient():
+    dataset = make_dataset()
+    for split, first in (("val", 0), ("test", 50)):
+        dataset.arrays(split)["patient"] = first + np.arange(150) // 3
+    unseen = unseen_images(dataset, seed=3)
+    patients = [set(part["patient"]) for part in (unseen.calibration, unseen.check)]
+    assert not patients[0] & patients[1] and len(patients[0] | patients[1]) == 100
+    assert len(unseen.calibration["id"]) == 150
+
+
 def leak(share, seed=9, n=200):
     """Samples of which a share are training images, changed a little."""
     images, train = smooth(n, seed), make_dataset().arrays("train")["image"]
@@ -254,6 +265,11 @@ def test_an_audit_says_whose_images_are_copied_where_the_source_records_it(monke
     assert copied[low]["copies"]["value"] < 0.2 and copied[low]["training"] == 0.8
     n = [result["membership_subgroups"]["sex"][value]["loss"]["auc"]["n"] for value in (low, high)]
     assert [members for members, _ in n] == [160, 40] and sum(unseen for _, unseen in n) == 300
+    alone = result["membership"]["loss"]["auc"]
+    for split, first in (("train", 0), ("val", 20), ("test", 35)):
+        dataset.arrays(split)["patient"] = first + np.arange(len(dataset.arrays(split)["id"])) // 10
+    owned = audit.audit(run, dataset, leak(0.1), [PIXELS])[0]["membership"]["loss"]["auc"]
+    assert owned["value"] == alone["value"] and (owned["low"], owned["high"]) != (alone["low"], alone["high"])
 
 
 @pytest.mark.parametrize("share", [0.1, 1.0])

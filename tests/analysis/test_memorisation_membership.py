@@ -84,13 +84,14 @@ def test_a_subgroup_whose_images_are_known_by_heart_stands_out():
     rng = np.random.default_rng(0)
     sex = np.repeat([0.0, 1.0, -1.0], (300, 300, 10))[:, None]  # as data.attributes codes them; -1 is unknown
     member = {"loss": rng.normal(size=610) + 3.0 * (sex[:, 0] == SEXES["female"])}
-    found = members_by_subgroup(("sex",), (member, sex), ({"loss": rng.normal(size=610)}, sex))
+    alone = (np.arange(610), np.arange(610, 1220))
+    found = members_by_subgroup(("sex",), (member, sex), ({"loss": rng.normal(size=610)}, sex), alone)
     assert set(found["sex"]) == set(SEXES)
     areas = {value: found["sex"][value]["loss"]["auc"] for value in SEXES}
     assert areas["female"]["low"] > 0.95 and areas["male"]["low"] < 0.5 < areas["male"]["high"]
     assert areas["female"]["n"] == areas["male"]["n"] == (300, 300)
     few = np.repeat([[SEXES["female"]], [SEXES["male"]]], (591, 19), axis=0)
-    assert set(members_by_subgroup(("sex",), (member, few), (member, few))["sex"]) == {"female"}
+    assert set(members_by_subgroup(("sex",), (member, few), (member, few), alone)["sex"]) == {"female"}
 
 
 def test_copies_are_told_by_whom_they_show():

@@ -9,7 +9,7 @@ from sklearn import metrics
 
 from analysis.downstream.measures import measure
 from analysis.downstream.predictions import Predictions, load, thresholds
-from analysis.metrics.intervals import patient_groups
+from analysis.metrics.patients import patient_groups
 from data import UserError
 
 

@@ -99,7 +99,7 @@ def test_the_larger_set_is_cut_to_the_smaller():
     rng = np.random.default_rng(0)
     found = frechet_infinity(rng.normal(size=(60, 8)), rng.normal(size=(500, 8)))
     assert found.n == (60, 60)
-    with pytest.raises(ValueError, match="at least two in each of 20 groups"):
+    with pytest.raises(ValueError, match="at least two in each of 20 parts"):
         frechet_infinity(rng.normal(size=(39, 8)), rng.normal(size=(500, 8)))
 
 

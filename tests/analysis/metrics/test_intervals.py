@@ -5,7 +5,8 @@ import pytest
 from scipy import special
 from sklearn.metrics import roc_auc_score
 
-from analysis.metrics.intervals import delong, jackknife_variance, student_95
+from analysis.metrics.intervals import delong, jackknife_variance
+from analysis.metrics.patients import student_95
 from tests.analysis.metrics.coverage import cover_area
 
 

@@ -8,6 +8,8 @@ from analysis.metrics.intervals import jackknife_variance
 from analysis.metrics.kid import kid, kid_influence
 from tests.analysis.metrics.coverage import cover_kid
 
+ALONE = lambda x, y: module._all_mates(x, y, (None, None))  # noqa: E731
+
 
 def by_definition(x, y):
     """The double sums, term by term."""
@@ -43,7 +45,7 @@ def test_jackknife_is_the_definition():
     for sample, other, order in ((x, y, 1), (y, x, -1)):
         left = [by_definition(*(np.delete(sample, i, 0), other)[::order]) for i in range(len(sample))]
         variance += (len(sample) - 1) / len(sample) * np.square(left - np.mean(left)).sum()
-    left_out, value = module._left_out(module._Sums.of(x, y))
+    left_out, value = module._left_out(module._Sums.of(x, y), ALONE(x, y))
     assert sum(map(jackknife_variance, left_out)) == pytest.approx(variance, rel=1e-10)
     estimate = kid(x, y)
     assert estimate.value == value and estimate.high - value == pytest.approx(value - estimate.low)
@@ -75,7 +77,7 @@ def test_the_jackknife_of_pairs_alone_is_what_is_taken_off(m, n):
         tables = [*(table + table.T for table in tables), rng.normal(size=(m, n))]
         rows = [table.sum(1) for table in tables]
         sums = module._Sums(tuple(rows[:2]), (rows[2], tables[2].sum(0)), tuple(np.square(t).sum() for t in tables))
-        left_out, value = module._left_out(sums)
+        left_out, value = module._left_out(sums, ALONE(*tables[:2]))
         values.append(value)
         plain.append(sum(map(jackknife_variance, left_out)))
         known.append(module._of_pairs(sums))
@@ -96,7 +98,7 @@ def test_the_variance_is_that_of_repeated_draws_where_the_jackknifes_is_not(m, n
     for _ in range(1500):
         x, y = rng.uniform(-1, 1, (m, 5)), rng.uniform(shift - 1, shift + 1, (n, 5))
         estimate = kid(x, y)
-        left_out, _ = module._left_out(module._Sums.of(x, y))
+        left_out, _ = module._left_out(module._Sums.of(x, y), ALONE(x, y))
         values.append(estimate.value)
         halves.append((estimate.high - estimate.value) / 1.959964)
         plain.append(sum(map(jackknife_variance, left_out)))

@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis import evaluate
+from analysis.evaluation.sets import ImageSet
+from analysis.metrics.kid import kid_influence
+from analysis.metrics.patients import by_patient
 from analysis.studies import pairs
 from analysis.studies.pairs import Scored
 
@@ -116,3 +120,19 @@ def test_an_interval_of_shares_ends_where_shares_do():
     assert (found["low"], found["high"]) == (pytest.approx(0.1 - half), pytest.approx(0.1 + half))
     found = pairs.over_seeds(values, (0.0, 1.0))
     assert (found["low"], found["high"]) == (0.0, pytest.approx(0.1 + half))
+
+
+def test_influence_is_written_and_read_by_patient(tmp_path):
+    rng, nothing = np.random.default_rng(0), np.zeros((40, 0))
+    owner = np.repeat([7, 3, 9, 5], [4, 8, 12, 16])
+    drawn, real = (
+        ImageSet(np.zeros((40, 1)), nothing, nothing, patient, {"net": rng.normal(i, 1, (40, 5))})
+        for i, patient in enumerate((np.full(40, -1), owner))
+    )
+    evaluate._write_influence(tmp_path / "x.npz", drawn, real)
+    found = pairs.read({"kid": {"value": 1.0}}, tmp_path / "x.npz")
+    groups = np.unique(owner, return_inverse=True)[1]
+    of_drawn, of_real = kid_influence(drawn.features["net"], real.features["net"], (None, groups))
+    np.testing.assert_allclose(found.drawn, of_drawn, rtol=1e-5)
+    np.testing.assert_allclose(found.real, by_patient(of_real, groups), rtol=1e-4)
+    assert len(found.real) == 4

@@ -1,0 +1,84 @@
+"""Images of one patient depend on each other: which they are, and what that does to a variance."""
+
+import numpy as np
+from scipy import special
+
+NORMAL_95 = 1.959964
+LEAST = 3  # patients from which something is known of how they differ
+Groups = np.ndarray | None  # int [n] from 0, the patient of each image; None: each image is of a patient of its own
+
+
+def patient_groups(patient: np.ndarray) -> np.ndarray:
+    """int [n] from 0: a number for each patient [n], and one of its own for each image without one (-1)."""
+    alone = patient < 0
+    patient = np.where(alone, np.arange(len(patient)) + patient.max(initial=0) + 1, patient)
+    return np.unique(patient, return_inverse=True)[1]
+
+
+def number(groups: Groups, n: int) -> int:
+    """How many patients n images are of."""
+    return n if groups is None else len(np.unique(groups))
+
+
+def variance_of_sum(parts: np.ndarray, groups: Groups = None) -> float:
+    """Variance of a sum whose parts [n] are deviations (they add up to 0), where patients are independent.
+
+    G / (G - 1) sum over G patients of (sum of their parts)^2 (Liang and Zeger 1986; of images that are all of
+    different patients, the usual variance). nan of one patient.
+    """
+    sums = parts if groups is None else np.bincount(np.unique(groups, return_inverse=True)[1], parts)
+    return float(len(sums) / (len(sums) - 1) * np.square(sums).sum()) if len(sums) > 1 else float("nan")
+
+
+def added_variance(parts: np.ndarray, groups: Groups) -> float:
+    """What patients with several images add to the variance of a sum: at least nothing, nan of fewer than LEAST."""
+    if number(groups, len(parts)) == len(parts):
+        return 0.0
+    if number(groups, len(parts)) < LEAST:
+        return float("nan")
+    return max(variance_of_sum(parts, groups) - variance_of_sum(parts), 0.0)
+
+
+def student_95(values: int) -> float:
+    """Half the width of a 95 % interval in standard errors, where these come from so many values."""
+    return float(special.stdtrit(values - 1, 0.975))
+
+
+def by_patient(influence: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """[patients] from what each of n images adds to a statistic: its mean over resampled patients is that of theirs."""
+    return np.bincount(groups, influence) * (groups.max() + 1) / len(influence)
+
+
+def quantile_95(n: int, groups: Groups) -> float:
+    """The same of many images: the normal's, or Student's over the patients where some have several images."""
+    patients = number(groups, n)
+    return NORMAL_95 if patients == n else student_95(patients)
+
+
+def folds(n: int, k: int, groups: Groups) -> np.ndarray:
+    """int [n] below k: as many images in each fold as can be where all images of a patient are in one.
+
+    Each patient in turn, those with most images first, goes to the fold that has fewest; their order is kept else.
+    """
+    if number(groups, n) == n:
+        return np.arange(n) % k
+    groups = np.unique(groups, return_inverse=True)[1]
+    size, filled, of = np.bincount(groups), np.zeros(k, int), np.zeros(n, int)
+    for patient in np.argsort(-size, kind="stable"):
+        fold = int(np.argmin(filled))
+        filled[fold] += size[patient]
+        of[groups == patient] = fold
+    return of
+
+
+def halves(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of two sets, of one size as nearly as can be, without a patient in both; in the order of their first images.
+
+    Of one patient alone the images themselves are halved.
+    """
+    _, first, groups = np.unique(groups, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))[groups]
+    order = np.argsort(rank, kind="stable")
+    ends = np.flatnonzero(np.diff(rank[order])) + 1  # where another patient begins
+    middle = int(ends[np.argmin(np.abs(ends - len(order) / 2))]) if len(ends) else len(order) // 2
+    return order[:middle], order[middle:]
