@@ -165,7 +165,7 @@ def main(repeats: int = 500):
 
 def table_of_patients(repeats: int) -> str:
     """Coverage where patients have several images each, told of them and not."""
-    lines = ["| patients x images | alike | " + " | ".join(WIDTH) + " |", "| --- |" * 2 + " --- |" * len(WIDTH)]
+    lines = ["| patients x images | alike | " + " | ".join(WIDTH) + " |", "| --- |" + " --- |" * (len(WIDTH) + 1)]
     for sizes, alike in itertools.product(PATIENTS.items(), (0.0, 0.5, 0.9)):
         cells = [[cover_patients(metric, sizes[1], alike, repeats, known)[0] for known in (True, False)]
                  for metric in WIDTH]  # fmt: skip
