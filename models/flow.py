@@ -99,7 +99,7 @@ class Flow:
         noise = draws.normal(keys, self.image_shape)
         velocity = self.velocity_fn(state.sampling_params("net"), label, options)
         times = np.linspace(0.0, 1.0, options.steps + 1)
-        z = ode.solve(options.sampler, velocity, noise, times, options.tolerance)
+        z = ode.solve(options.sampler, velocity, noise, times, options.tolerance, open_end=True)
         return jnp.clip(self.pixels.to_pixels(z), -1.0, 1.0)
 
     def velocity_fn(self, params, label: jax.Array, options: "SampleOptions") -> VelocityFn:

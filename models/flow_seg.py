@@ -102,7 +102,7 @@ class FlowSeg:
         times = np.linspace(0.0, 1.0, options.steps + 1)
         if options.sampler == "flowsdf":
             velocity, options = self._published(velocity, noise), dataclasses.replace(options, sampler="euler")
-        sdf = ode.solve(options.sampler, velocity, noise, times, options.tolerance)
+        sdf = ode.solve(options.sampler, velocity, noise, times, options.tolerance, open_end=True)
         return sdf.reshape(b, options.ensemble, h, w)
 
     def velocity_fn(self, params, image: jax.Array, repeat: int = 1) -> VelocityFn:

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from models import ode
 from models.augment import dihedral
 from models.flow_seg import network_image, one_rater
 from models.overlap import dice
@@ -64,7 +65,7 @@ def test_discs_are_found(name):
     assert float(values["dice"].mean()) > 0.9, values["dice"]
 
 
-def test_samples_of_an_ensemble():
+def test_samples_of_an_ensemble(monkeypatch):
     family = make_segmenter("flow_seg")
     state, _ = steps(family, 2, discs(4))
     image, keys = discs(4)["image"], jax.random.split(jax.random.key(0), 4)
@@ -73,6 +74,9 @@ def test_samples_of_an_ensemble():
     assert sdf.shape == (4, 3, SIZE, SIZE) and np.isfinite(sdf).all()
     assert not np.allclose(sdf[:, 0], sdf[:, 1])
     np.testing.assert_allclose(draw(state, image[2:], keys[2:], ensemble=3, steps=2), sdf[2:], atol=1e-5)
+    monkeypatch.setattr(ode, "solve", lambda *args, open_end, **_: args[2] if open_end else None)
+    assert family.predict(state, image[:1], keys[:1]).shape == (1, 1, SIZE, SIZE)  # not asked where the noise ends
+    monkeypatch.undo()
     for sampler in ("heun", "adaptive"):  # a fixed grid, and one of its own
         one = draw(state, image[:1], keys[:1], sampler=sampler, steps=2)
         assert one.shape == (1, 1, SIZE, SIZE) and np.isfinite(one).all()

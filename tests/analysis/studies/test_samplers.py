@@ -57,7 +57,7 @@ def test_points_are_compared_with_the_reference_of_their_family():
 
 
 def test_guidance_takes_each_evaluation_twice():
-    assert study.evaluations("flow", "rk4", 5) == 20 and study.evaluations("flow", "rk4", 5, 2.0) == 40
+    assert study.evaluations("flow", "rk4", 5) == 18 and study.evaluations("flow", "rk4", 5, 2.0) == 36
     assert study.evaluations("ddpm", "dpmpp", 15, 3.0) == 30
 
 
