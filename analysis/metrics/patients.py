@@ -63,12 +63,12 @@ def folds(n: int, k: int, groups: Groups) -> np.ndarray:
     if number(groups, n) == n:
         return np.arange(n) % k
     groups = np.unique(groups, return_inverse=True)[1]
-    size, filled, of = np.bincount(groups), np.zeros(k, int), np.zeros(n, int)
+    size, filled = np.bincount(groups), np.zeros(k, int)
+    of = np.zeros(len(size), int)
     for patient in np.argsort(-size, kind="stable"):
-        fold = int(np.argmin(filled))
-        filled[fold] += size[patient]
-        of[groups == patient] = fold
-    return of
+        of[patient] = np.argmin(filled)
+        filled[of[patient]] += size[patient]
+    return of[groups]
 
 
 def halves(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
