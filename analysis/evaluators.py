@@ -153,6 +153,7 @@ def kid_score(config, family: Family, dataset: Dataset):
         extract, real, groups = reference()
         labels = draw_labels(dataset.arrays("train")["label"], n, seed)
         estimate = kid(extract(sampler.draw(state, labels, seed)), real, (None, groups))
-        return {"kid": estimate.value, "kid_interval": estimate.high - estimate.value}, {}
+        half = estimate.high - estimate.value
+        return {"kid": estimate.value} | ({"kid_interval": half} if np.isfinite(half) else {}), {}
 
     return evaluate

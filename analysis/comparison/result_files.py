@@ -68,8 +68,8 @@ class Result:
 
     @property
     def owners(self) -> str:
-        """Whose images the real ones are, see `owners`."""
-        return owners(self.content.get("real") or {})
+        """Whose images the real ones are, see `owner_words`."""
+        return owner_words(self.content.get("real") or {})
 
     @property
     def features(self) -> dict[str, dict[str, str]]:
@@ -109,7 +109,7 @@ class Result:
         return to_value({"value": row.get("auroc"), "low": low, "high": high, "n": row.get("n")})
 
 
-def owners(real: dict[str, Any]) -> str:
+def owner_words(real: dict[str, Any]) -> str:
     """In words, as " of 49 patients"; "" where each of the `real` images is of another, or a file does not say."""
     several = real.get("groups", real.get("n")) != real.get("n")
     return f" of {real['groups']:,} {real['groups_are']}" if several else ""

@@ -47,6 +47,9 @@ def anatomy(
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(real_images))
     groups = order if groups is None else groups[order]
     real, (one, other) = segment(run, real_images, seed)[order], halves(groups)
+    if min(len(one), len(other)) < FEWEST // 2:
+        raise UserError(f"anatomy: ranges need {FEWEST // 2} images in either half of the real ones, which have no "
+                        f"patient in common, and there are {min(len(one), len(other))}")  # fmt: skip
     parts = usual_parts(real[one])
     if parts not in (1, 2):
         raise UserError(f"anatomy: {run.folder} finds {parts} parts in most real images; one or two can be measured")

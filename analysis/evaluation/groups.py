@@ -28,7 +28,7 @@ def classes(generated: ImageSet, real: ImageSet, train: ImageSet, info: Info, sp
     if found:
         found["mean"] = {"kid": {
             kind: {"value": float(np.mean([rows["kid"][kind]["value"] for rows in found.values()]))}
-            for kind in ("generated", "floor")
+            for kind in ("generated", "floor") if all(kind in rows["kid"] for rows in found.values())
         } | {"better": "lower"}}  # fmt: skip
     return found
 

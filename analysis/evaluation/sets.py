@@ -89,9 +89,9 @@ def floor_pair(real: ImageSet, train: ImageSet, n: int) -> tuple[ImageSet, Image
     """
     if min(len(real), len(train)) >= n:
         return train.rows(slice(n)), real.rows(slice(n))
-    one, other = halves(real.groups)
-    half = min(len(one), len(other))
-    return real.rows(one[:half]), real.rows(other[:half])
+    parts = halves(real.groups)
+    half = min(map(len, parts))
+    return tuple(real.rows(rows[:half]) for rows in parts)
 
 
 def gaussian_images(images: np.ndarray, n: int, seed: int) -> np.ndarray:

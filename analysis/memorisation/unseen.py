@@ -41,7 +41,10 @@ def unseen_images(dataset, seed: int = 0) -> Unseen:
     there = [name for name in COLUMNS if name in splits[0]]
     rows = {name: np.concatenate([part[name] for part in splits]) for name in there}
     order = np.random.Generator(np.random.Philox(key=seed)).permutation(n)
-    parts = (order[part] for part in halves(patient_groups(rows["patient"][order])))
+    parts = [order[part] for part in halves(patient_groups(rows["patient"][order]))]
+    if min(map(len, parts)) < FEWEST // 2:
+        raise UserError(f"{dataset.info.name} has too few patients outside its training split: of {n} images one half "
+                        f"would be {min(map(len, parts))} (config.data.split)")  # fmt: skip
     return Unseen(*({name: values[part] for name, values in rows.items()} for part in parts))
 
 

@@ -121,6 +121,10 @@ def _factor(a: np.ndarray) -> np.ndarray:
         return vectors * np.sqrt(np.clip(values, 0.0, None))
 
 
+class TooFewPatients(ValueError):
+    """So that parts of them would say nothing of the rest."""
+
+
 def frechet_infinity(
     x: np.ndarray, y: np.ndarray, parts: int = 20, seed: int = 0, groups: tuple[Groups, Groups] = (None, None)
 ) -> DistanceAtInfinity:
@@ -141,7 +145,8 @@ def frechet_infinity(
       groups: the patient of each of x [m] and of y [n].
 
     Raises:
-      ValueError: features of different length, fewer than two a part, or fewer than three patients.
+      ValueError: features of different length, or fewer than two a part.
+      TooFewPatients: fewer than three of them among those that are compared.
     """
     n = min(len(x), len(y))
     if n < 2 * parts:
@@ -152,7 +157,7 @@ def frechet_infinity(
     groups = [None if of is None else of[order] for of, order in zip(groups, rows, strict=True)]
     parts = min(parts, *(number(of, n) for of in groups))
     if parts < LEAST:
-        raise ValueError(f"{n} features of each, of {parts} patients: at least {LEAST} are needed")
+        raise TooFewPatients(f"{n} features of each, of {parts} patients: at least {LEAST} are needed")
     whole, inside = [moments_of(features) for features in sets], [folds(n, parts, of) for of in groups]
     full = frechet_distance(*whole)
     distances, bounds, shorter = [], [], []

@@ -81,8 +81,11 @@ def _area_interval(
     if not variances.any():
         return area, area
     freedom = variances.sum() ** 2 / sum(v**2 / (k - 1) for v, k in zip(variances, patients, strict=True))
+    if all(of is not None for of in groups):  # else no patient has scores of both kinds
+        freedom = min(freedom, number(np.concatenate(groups), 0) - 1)
     variance = variances.sum() + _of_patients_on_both_sides(parts, groups)
-    variance = variance if variance > 0.0 else variances.sum()  # of very few patients the difference may be below 0
+    if variance < 1e-9 * variances.sum():  # where every patient has alike scores of both kinds
+        variance = variances.sum()
     half = special.stdtrit(freedom, 0.975) * variance**0.5 / (area * (1.0 - area))
     low, high = special.expit(special.logit(area) + half * np.array([-1.0, 1.0]))
     return float(low), float(high)

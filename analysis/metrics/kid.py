@@ -32,10 +32,11 @@ def kid(x: np.ndarray, y: np.ndarray, groups: tuple[Groups, Groups] = (None, Non
     if min(len(x), len(y)) < 3 or x.shape[1:] != y.shape[1:]:
         raise ValueError(f"kid of {x.shape} and {y.shape}: at least three of each, of one length, are needed")
     sums = _Sums.of(x, y)
-    left_out, value = _left_out(sums, _all_mates(x, y, groups))
+    mates = _all_mates(x, y, groups)
+    left_out, value = _left_out(sums, mates)
     if not np.isfinite(value):  # one such feature is enough for that
         raise ValueError("kid of features that are not all finite")
-    variance = _variance(sums, sum(map(jackknife_variance, left_out)))
+    variance = _variance(_without_mates(sums, mates), sum(map(jackknife_variance, left_out)))
     for values, of in zip(left_out, groups, strict=True):
         variance += added_variance(_influence(values) / len(values), of)
     half = variance**0.5 * max(quantile_95(len(a), of) for a, of in zip((x, y), groups, strict=True))
@@ -80,22 +81,27 @@ class _Sums(NamedTuple):
 
 
 class _Mates(NamedTuple):
-    """Of each element of a sample the others of its patient: how many with itself, and their kernels' sum, [m] both."""
+    """Of each element of a sample the others of its patient: how many with itself, and their kernels' sum, [m] both.
+
+    And the sum of these kernels' squares, of all of them.
+    """
 
     number: np.ndarray
     sums: np.ndarray
+    squares: float
 
     @classmethod
     def of(cls, x: np.ndarray, groups: Groups) -> "_Mates":
-        found = cls(np.ones(len(x)), np.zeros(len(x)))
+        sums, squares = np.zeros(len(x)), 0.0
         if groups is None or number(groups, len(x)) < LEAST:
-            return found
-        found.number[:] = np.bincount(groups)[groups]
+            return cls(np.ones(len(x)), sums, squares)
         order = np.argsort(groups, kind="stable")
         several = (rows for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(rows) > 1)
         for rows in several:
-            found.sums[rows] = _sums(x[rows], x[rows])[0] - _diagonal(x[rows])
-        return found
+            own = _diagonal(x[rows])
+            kernels, _, square = _sums(x[rows], x[rows])
+            sums[rows], squares = kernels - own, squares + square - np.square(own).sum()
+        return cls(np.bincount(groups)[groups].astype(float), sums, squares)
 
     @property
     def pairs(self) -> float:
@@ -105,6 +111,17 @@ class _Mates(NamedTuple):
 
 def _all_mates(x: np.ndarray, y: np.ndarray, groups: tuple[Groups, Groups]) -> tuple[_Mates, _Mates]:
     return tuple(_Mates.of(a, of) for a, of in zip((x, y), groups, strict=True))
+
+
+def _without_mates(sums: _Sums, mates: tuple[_Mates, _Mates]) -> _Sums:
+    """The same sums with the mean kernel of two patients in place of that of each pair of one patient."""
+    within, squares = [], []
+    for rows, square, own in zip(sums.within, sums.squares, mates, strict=False):
+        others = own.number - 1.0
+        usual = (rows - own.sums).sum() / own.pairs
+        within.append(rows - own.sums + others * usual)
+        squares.append(square - own.squares + others.sum() * usual**2)
+    return _Sums(tuple(within), sums.across, (*squares, sums.squares[2]))
 
 
 def _left_out(sums: _Sums, mates: tuple[_Mates, _Mates]) -> tuple[tuple[np.ndarray, np.ndarray], float]:

@@ -44,15 +44,16 @@ def student_95(values: int) -> float:
     return float(special.stdtrit(values - 1, 0.975))
 
 
-def by_patient(influence: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """[patients] from what each of n images adds to a statistic: its mean over resampled patients is that of theirs."""
-    return np.bincount(groups, influence) * (groups.max() + 1) / len(influence)
-
-
 def quantile_95(n: int, groups: Groups) -> float:
     """The same of many images: the normal's, or Student's over the patients where some have several images."""
     patients = number(groups, n)
     return NORMAL_95 if patients == n else student_95(patients)
+
+
+def by_patient(influence: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """[patients] from what each of n images adds to a statistic: its mean over resampled patients is that of theirs."""
+    groups = np.unique(groups, return_inverse=True)[1]
+    return np.bincount(groups, influence) * (groups.max() + 1) / len(influence)
 
 
 def folds(n: int, k: int, groups: Groups) -> np.ndarray:
@@ -72,13 +73,12 @@ def folds(n: int, k: int, groups: Groups) -> np.ndarray:
 
 
 def halves(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of two sets, of one size as nearly as can be, without a patient in both; in the order of their first images.
+    """Rising rows of two sets, as near to one size as whole patients make them, without a patient in both.
 
     Of one patient alone the images themselves are halved.
     """
-    _, first, groups = np.unique(groups, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first))[groups]
-    order = np.argsort(rank, kind="stable")
-    ends = np.flatnonzero(np.diff(rank[order])) + 1  # where another patient begins
-    middle = int(ends[np.argmin(np.abs(ends - len(order) / 2))]) if len(ends) else len(order) // 2
-    return order[:middle], order[middle:]
+    n = len(groups)
+    if len(np.unique(groups)) in (1, n):
+        return np.arange(n // 2), np.arange(n // 2, n)
+    of = folds(n, 2, groups)
+    return np.flatnonzero(of == 0), np.flatnonzero(of == 1)

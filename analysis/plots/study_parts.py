@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.comparison.cells import Cell, Column, make_cells, number
-from analysis.comparison.result_files import Value, owners, to_value
+from analysis.comparison.result_files import Value, owner_words, to_value
 
 SEEDS = "Bars: 95 % intervals of a hierarchical bootstrap over seeds and images, where there are two seeds or more."
 SHARED = "All seeds share one subset of the data, one set of real images and the noise that images are drawn from."
@@ -20,7 +20,7 @@ def what(content: dict[str, Any]) -> str:
 def counts(content: dict[str, Any]) -> str:
     """How many images stand beside how many."""
     real = content["real"]
-    return f"{content['n']} generated and {real['n']} real images{owners(real)} ({real['split']} split)"
+    return f"{content['n']} generated and {real['n']} real images{owner_words(real)} ({real['split']} split)"
 
 
 def seeds(content: dict[str, Any]) -> str:

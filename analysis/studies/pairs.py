@@ -20,6 +20,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.metrics.patients import by_patient
+from data import UserError
 
 DRAWS = 10_000
 SHARED = ("real", "drawn")  # fields of Scored whose images are the same in all runs
@@ -49,9 +50,15 @@ class Scored:
 
 
 def read(facts: dict[str, Any], path: Path) -> Scored:
+    """A run from what `analysis.evaluate --influence` wrote.
+
+    Raises:
+      UserError: a file of before it said whose the real images are.
+    """
     with np.load(path) as file:
-        real = file["real"].astype(np.float64)
-        real = by_patient(real, file["real_groups"]) if "real_groups" in file else real
+        if "real_groups" not in file:
+            raise UserError(f"{path} does not say which images are of one patient: delete its folder to score again")
+        real = by_patient(file["real"].astype(np.float64), file["real_groups"])
         return Scored(facts, real, drawn=file["generated"].astype(np.float64))
 
 

@@ -69,7 +69,7 @@ def references(config: ml_collections.ConfigDict, path: Path) -> dict[str, Any]:
     result = json.loads(path.read_text())
     rows = result["metrics"][space(config)]
     facts = {key: result[key] for key in ("dataset", "image_shape", "data", "features", "real")}
-    facts |= {"n": config.evaluate.n, "floor": rows["kid"]["floor"], "ceiling": rows["kid"].get("ceiling")}
+    facts |= {"n": config.evaluate.n, "floor": rows["kid"].get("floor"), "ceiling": rows["kid"].get("ceiling")}
     rows = rows | _of_images(result)
     bounds = {
         name: {metric: estimate(rows[metric][bound]) for metric in metrics(config, result) if bound in rows[metric]}

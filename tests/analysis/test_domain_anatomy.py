@@ -76,6 +76,8 @@ def test_a_missing_lung_is_not_plausible():
 def test_wrong_input_is_said():
     with pytest.raises(UserError, match="at least 40 real images, and there are 30"):
         anatomy(RUN, lungs(5, 0), lungs(30, 1))
+    with pytest.raises(UserError, match="need 20 images in either half"):
+        anatomy(RUN, lungs(5, 0), lungs(50, 1), groups=np.repeat([0, 1], [45, 5]))
     with pytest.raises(UserError, match=r"segments images of \(32, 32, 1\), not \(16, 16, 1\)"):
         anatomy(RUN, lungs(5, 0)[:, :16, :16], lungs(50, 1))
     with pytest.raises(UserError, match="0 parts in most real images"):

@@ -239,6 +239,9 @@ def test_the_halves_share_no_patient():
     patients = [set(part["patient"]) for part in (unseen.calibration, unseen.check)]
     assert not patients[0] & patients[1] and len(patients[0] | patients[1]) == 100
     assert len(unseen.calibration["id"]) == 150
+    dataset.arrays("val")["patient"][:], dataset.arrays("test")["patient"][:-5] = 1, 1
+    with pytest.raises(UserError, match="too few patients outside its training split: of 300 images one half would be"):
+        unseen_images(dataset)
 
 
 def leak(share, seed=9, n=200):

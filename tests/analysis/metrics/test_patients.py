@@ -9,9 +9,9 @@ from analysis.metrics.frechet import frechet_infinity
 from analysis.metrics.intervals import delong, mean_95
 from analysis.metrics.kid import kid, kid_influence
 from analysis.metrics.shares import share
-from tests.analysis.metrics.coverage import cover_patients
+from tests.analysis.metrics.coverage import PATIENTS, cover_patients, of_patients
 
-FOUR_EACH, UNEVEN = np.full(30, 4), np.array([6, 5, 4, 4, 3, 3, 3] + [2] * 8 + [1] * 31)
+FOUR_EACH, UNEVEN = PATIENTS["30 x 4"], PATIENTS["49, 79 images"]
 
 
 def rng(seed=0):
@@ -39,7 +39,9 @@ def test_patients_with_one_image_each_change_nothing():
     x, y, one_each = rng().normal(size=(50, 6)), rng(1).normal(0.4, 1, size=(60, 6)), rng(2).permutation(60)
     assert kid(x, y, (None, one_each)) == kid(x, y)
     assert frechet_infinity(x, y, groups=(None, one_each)) == frechet_infinity(x, y)
-    assert delong(x[:, 0], y[:, 0], (np.arange(100, 150), one_each)) == pytest.approx(delong(x[:, 0], y[:, 0]))
+    ends = lambda found: (found.value, found.low, found.high)  # noqa: E731
+    told = delong(x[:, 0], y[:, 0], (np.arange(100, 150), one_each))
+    assert ends(told) == pytest.approx(ends(delong(x[:, 0], y[:, 0])))
     assert share(y[:, 0] > 1, one_each) == share(y[:, 0] > 1)
     assert mean_95(y[:, 0], one_each) == mean_95(y[:, 0])
 
@@ -87,6 +89,24 @@ def test_kid_is_the_mean_over_pairs_of_two_patients():
     np.testing.assert_allclose(kid_influence(x, y, (None, groups))[1], 8 * (left.mean() - left), rtol=1e-9)
 
 
+def test_the_variance_of_near_distributions_is_not_that_of_mates():
+    """Mates' kernels are as large as an image's with itself; counted as pairs they widen the interval by half."""
+    values, halves = [], []
+    for i in range(150):
+        y, groups = of_patients(rng(i), np.full(60, 2), 1000, 0.98)
+        found = kid(rng(1000 + i).normal(size=(100, 1000)), y + 0.15, (None, groups))
+        values.append(found.value)
+        halves.append((found.high - found.value) / 2.001)
+    assert 0.9 < np.mean(halves) / np.std(values) < 1.3
+
+
+def test_numbers_of_a_part_of_the_patients_will_do():
+    x, y, groups = rng().normal(size=(30, 4)), rng(1).normal(0.5, 1, size=(40, 4)), rng(2).integers(0, 12, 40)
+    assert kid(x, y, (None, 5 * groups + 3)) == kid(x, y, (None, groups))
+    ends = [delong(x[:, 0], y[:, 0], (np.arange(100, 130), g)) for g in (groups, 7 * groups + 3)]
+    assert ends[0] == ends[1]
+
+
 def test_delong_of_patients_is_obuchowskis():
     """Her 1997 formula, with sums over clusters written out."""
     score, groups, kind = rng().normal(size=40), rng(1).integers(0, 14, 40), rng(2).integers(0, 2, 40) == 1
@@ -100,7 +120,7 @@ def test_delong_of_patients_is_obuchowskis():
     i10, i01, i = len(set(of_a)), len(set(of_b)), len(set(groups))
     parts = [i10 / (i10 - 1) * (us**2).sum() / m**2, i01 / (i01 - 1) * (vs**2).sum() / n**2]
     variance = sum(parts) + 2 * i / (i - 1) * (us * vs).sum() / (m * n)
-    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (i10 - 1) + parts[1] ** 2 / (i01 - 1))
+    freedom = min(sum(parts) ** 2 / (parts[0] ** 2 / (i10 - 1) + parts[1] ** 2 / (i01 - 1)), i - 1)
     half = stats.t.ppf(0.975, freedom) * variance**0.5 / (area * (1 - area))
     found = delong(a, b, (of_a, of_b))
     ends = 1 / (1 + np.exp(-(np.log(area / (1 - area)) + np.array([-half, half]))))
@@ -129,7 +149,9 @@ def test_no_patient_is_in_two_folds_or_halves():
     assert all(len(set(of[groups == g])) == 1 for g in set(groups))
     assert np.ptp(np.bincount(of, minlength=20)) <= 3 and set(of) == set(range(20))
     one, other = patients.halves(groups)
-    assert not set(groups[one]) & set(groups[other]) and abs(len(one) - len(other)) <= 6
+    assert not set(groups[one]) & set(groups[other]) and abs(len(one) - len(other)) <= 1
+    assert (np.diff(one) > 0).all() and (np.diff(other) > 0).all()
+    assert [len(part) for part in patients.halves(np.repeat([0, 1, 2], [10, 100, 10]))] == [100, 20]
     assert sorted([*one, *other]) == list(range(len(groups)))
     one, other = patients.halves(rng().permutation(9))
     assert (one.tolist(), other.tolist()) == ([0, 1, 2, 3], [4, 5, 6, 7, 8])
@@ -144,3 +166,6 @@ def test_influence_by_patient_is_that_of_resampled_patients():
     sums = np.array([influence[groups == g].sum() for g in range(4)])
     assert patients.by_patient(influence, groups)[drawn].mean() == pytest.approx(sums[drawn].sum() / 12)
     np.testing.assert_allclose(patients.by_patient(influence, np.arange(12)), influence)
+    np.testing.assert_array_equal(  # some patients of a numbering
+        patients.by_patient(influence, 3 * groups + 2), patients.by_patient(influence, groups)
+    )

@@ -10,6 +10,7 @@ from analysis.metrics.kid import kid_influence
 from analysis.metrics.patients import by_patient
 from analysis.studies import pairs
 from analysis.studies.pairs import Scored
+from data import UserError
 
 M = 60  # real images
 
@@ -136,3 +137,6 @@ def test_influence_is_written_and_read_by_patient(tmp_path):
     np.testing.assert_allclose(found.drawn, of_drawn, rtol=1e-5)
     np.testing.assert_allclose(found.real, by_patient(of_real, groups), rtol=1e-4)
     assert len(found.real) == 4
+    np.savez(tmp_path / "old.npz", generated=of_drawn, real=of_real)
+    with pytest.raises(UserError, match="old.npz does not say which images are of one patient"):
+        pairs.read({"kid": {"value": 1.0}}, tmp_path / "old.npz")
