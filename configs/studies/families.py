@@ -65,8 +65,8 @@ def cpu64(config: Config) -> None:
     config.fields = ("eval.every=", "eval.preview_every=", "eval.final_images=16")
     config.family_fields.ddpm = config.family_fields.flow = UNGUIDED
     config.passes.ddpm = config.passes.flow = 20
-    # About as long for all. At the second point the rate of VAE, DDPM and flow is a twentieth of its highest or less, so
-    # that what is read between the last two is a run that is nearly done.
+    # About as long for all. At the second point the rate of VAE, DDPM and flow is a twentieth of its highest or less,
+    # so that what is read between the last two is a run that is nearly done.
     config.points = Config(
         {"gan": (600, 1000, 1150), "vae": (2200, 3900, 4500), "ddpm": (1150, 2000, 2300), "flow": (1150, 2000, 2300)}
     )

@@ -272,3 +272,11 @@ def test_whose_images_they_are_is_said():
     assert sets.owners(np.array([0, 1, 1, 2]), True) == {"groups": 3, "groups_are": "patients"}
     assert sets.owners(np.array([0, 1, 1, 2]), False) == {"groups": 3, "groups_are": "groups of near-duplicates"}
     assert sets.owners(np.arange(4), False) == {"groups": 4, "groups_are": "images"}
+
+
+def test_a_class_of_two_patients_has_no_floor_where_one_has_next_to_all_images():
+    """Its halves are of twenty images and of two, and two say nothing of KID."""
+    info = SimpleNamespace(classes=("a", "b"), exclusive=False)
+    real = some(22, 0, label=(1, 0), patient=np.repeat([0, 1], [20, 2]))
+    found = groups.classes(some(30, 1, label=(1, 0)), real, some(15, 2, label=(1, 0)), info, "net")
+    assert "floor" not in found["a"]["kid"] and set(found["mean"]["kid"]) == {"generated", "better"}
