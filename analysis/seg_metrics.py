@@ -3,8 +3,9 @@
 import numpy as np
 from scipy import ndimage
 
+from analysis.metrics.patients import LEAST
+
 TOLERANCE = 2.0  # pixels, of the normalised surface Dice
-LEAST = 3  # patients that an interval needs
 
 
 def mask_scores(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:

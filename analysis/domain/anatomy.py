@@ -22,9 +22,8 @@ def anatomy(
     """Share of generated images whose mask has every measure within the central 99 % of real ones.
 
     The ranges are those of a random half of the real images; the share of the other half, without a patient of the
-    first, stands beside. That is below
-    99 %, as each of several measures leaves out 1 %. With 200 images in a half or fewer the ranges are those from
-    the least to the greatest of them, all but in name.
+    first, stands beside. That is below 99 %, as each of several measures leaves out 1 %. With 200 images in a half or
+    fewer the ranges are those from the least to the greatest of them, all but in name.
 
     Args:
       segmenter: a run of unet_seg or flow_seg (what `analysis.load` gives), or its folder.
