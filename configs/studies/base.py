@@ -59,8 +59,7 @@ def finish(
     if len(chosen) != 1:
         raise ValueError(f"a study needs one size of {', '.join(sizes)}, not {arg!r}")
     if len(others) > 1 or any(name not in known for name in others):
-        choice = f"one dataset may be named, of {', '.join(known)}" if known else "nothing may be named"
-        raise ValueError(f"{', '.join(others)}: beside the size {choice}")
+        raise ValueError(f"{', '.join(others)}: beside the size one dataset may be named, of {', '.join(known)}")
     sizes[chosen[0]](config)
     for name in others:
         config.data.preset = name

@@ -4,9 +4,10 @@
 
 Modalities x families x seeds. Each training is scored at several of its checkpoints, so that the families of one
 modality can be read where the first of them ended; networks are about equally large, and how large is in the results.
-`--config.chosen='("phantom","folder")' --config.modalities.folder.dir=MINE` chooses other modalities. `:smoke` takes
-minutes and says nothing; `:cpu` is at 32x32 with networks of one size, `:cpu64` is of the phantom at 64x64 with each
-family's own network, `:gpu` at 64x64.
+Beside the size one modality may be named, as in `:cpu64,nih`, and
+`--config.chosen='("phantom","folder")' --config.modalities.folder.dir=MINE` chooses several. `:smoke` takes minutes and
+says nothing; `:cpu` is at 32x32 with networks of one size, `:cpu64` is of the phantom at 64x64 with each family's own
+network, `:gpu` at 64x64.
 """
 
 from configs.studies.base import FAMILIES, Config, get_source, get_study, tiny
@@ -27,7 +28,10 @@ def get_config(arg: str | None = None) -> Config:
     config.points = Config({family: (500, 1000, 2000) for family in FAMILIES})  # steps at which a run is scored
     config.likelihood_n = 100  # real images whose likelihood is computed, of each run at its end
     config.tolerance = 0.1  # share by which numbers of parameters may differ and still be called equal
-    return finish_study(config, arg, {"smoke": smoke, "cpu": cpu, "cpu64": cpu64, "gpu": gpu}, ())
+    finish_study(config, arg, {"smoke": smoke, "cpu": cpu, "cpu64": cpu64, "gpu": gpu}, MODALITIES)
+    if named := [name for name in (arg or "").split(",") if name in MODALITIES]:
+        config.chosen = tuple(named)
+    return config
 
 
 def smoke(config: Config) -> None:
@@ -60,7 +64,7 @@ def cpu(config: Config) -> None:
 
 
 def cpu64(config: Config) -> None:
-    """The phantom at 64x64, each family as its config has it but for how long; needs no folder."""
+    """The phantom at 64x64, each family as its config has it but for how long; of it, no folder is needed."""
     config.chosen, config.seeds = ("phantom",), (6, 7, 8)  # seeds that no run had by which a default was chosen
     config.fields = ("eval.every=", "eval.preview_every=", "eval.final_images=16")
     config.family_fields.ddpm = config.family_fields.flow = UNGUIDED

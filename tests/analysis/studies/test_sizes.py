@@ -18,7 +18,9 @@ from train import build
 from train.__main__ import _define_flags
 from train.cli import parse_config
 
-SIZES = [(study, size) for study in STUDIES for size in ("smoke", "cpu", "gpu")] + [("families", "cpu64")]
+SIZES = [(study, size) for study in STUDIES for size in ("smoke", "cpu", "gpu")] + [
+    ("families", "cpu64"), ("families", "cpu64,nih"),
+]  # fmt: skip
 
 
 def jobs_of(study, size):
@@ -91,5 +93,9 @@ def test_a_dataset_may_be_named_beside_the_size():
     assert (config.data.preset, config.name) == ("phantom_us", "cpu_phantom_us")
     with pytest.raises(ValueError, match="one dataset may be named, of phantom"):
         module.get_config("cpu,nothing")
-    with pytest.raises(ValueError, match="nothing may be named"):
-        importlib.import_module("configs.studies.families").get_config("cpu,phantom")
+    families = importlib.import_module("configs.studies.families")
+    config = families.get_config("cpu64,brain_mri")
+    assert (config.chosen, config.name) == (("brain_mri",), "cpu64_brain_mri")
+    assert families.get_config("cpu64").chosen == ("phantom",)
+    with pytest.raises(ValueError, match="one dataset may be named, of phantom, .*brain_mri"):
+        families.get_config("cpu64,brats")
