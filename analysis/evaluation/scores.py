@@ -68,12 +68,20 @@ def _manifold(x: np.ndarray, y: np.ndarray, only: tuple[str, ...]) -> dict[str, 
     return found
 
 
-def image_scores(x: np.ndarray, y: np.ndarray, only: tuple[str, ...] = tuple(BETTER)) -> dict[str, Row]:
-    """The same of the stored images themselves, [m, h, w, c] and [n, h, w, c]: their diversity and their spectrum."""
+def image_scores(
+    x: np.ndarray, y: np.ndarray, only: tuple[str, ...] = tuple(BETTER), groups: Groups = None
+) -> dict[str, Row]:
+    """The same of the stored images themselves, [m, h, w, c] and [n, h, w, c]: their diversity and their spectrum.
+
+    Args:
+      groups: of x [m] the patient of each.
+    """
     found: dict[str, Row] = {}
     side = min(x.shape[1:3])
-    if "ms_ssim" in only and side >= structure.WINDOW and len(x) >= 4:
-        found["ms_ssim"] = dataclasses.asdict(structure.ms_ssim_diversity(levels(x), 255.0)) | {"data_range": 255}
+    if "ms_ssim" in only and side >= structure.WINDOW:
+        with contextlib.suppress(structure.TooFewPairs):
+            diversity = structure.ms_ssim_diversity(levels(x), 255.0, groups=groups)
+            found["ms_ssim"] = dataclasses.asdict(diversity) | {"data_range": 255}
     if "spectrum" in only and side >= 4:
         spectra = [spectrum.radial_spectrum(to_float(images)) for images in (x, y)]
         if all((s.power > 0).all() for s in spectra):
@@ -145,7 +153,7 @@ def _kept(name: str, kind: str, row: dict[str, Row]) -> bool:
 
 def _scores(x: ImageSet, y: ImageSet, space: str, only: tuple[str, ...]) -> dict[str, Row]:
     if space == "images":
-        return image_scores(x.images, y.images, only)
+        return image_scores(x.images, y.images, only, x.groups)
     if space in LOGITS:
         return _inception_score(x.features[space], only)
     return feature_scores(x.features[space], y.features[space], only, (x.groups, y.groups))

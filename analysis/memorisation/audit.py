@@ -14,17 +14,17 @@ from analysis.features.registry import FeatureNetwork
 from analysis.memorisation.aligned import find_aligned
 from analysis.memorisation.by_subgroup import copied_by_subgroup, members_by_subgroup
 from analysis.memorisation.copying import authentic, data_copying
-from analysis.memorisation.duplicates import by_hash, repeats_another
+from analysis.memorisation.duplicates import by_hash, repeats_another, shares_of
 from analysis.memorisation.membership import image_scores, of_all
 from analysis.memorisation.neighbours import Neighbours, find_neighbours
 from analysis.memorisation.threshold import QUANTILE, p_below, threshold
-from analysis.memorisation.unseen import Unseen, seen_images, take, unseen_images
+from analysis.memorisation.unseen import Unseen, groups_of, seen_images, take, unseen_images
 from analysis.metrics.blocks import nearest
-from analysis.metrics.patients import patient_groups
-from analysis.metrics.shares import share
+from analysis.metrics.patients import Groups, number, patient_groups
 
 SIGNIFICANT = 0.01  # P below which copies are suspected, over all spaces together
 MEASURES, KINDS = ("distance", "ratio"), ("samples", "held_out")
+Owners = dict[str, Groups]  # the patient of each image of calibration and held_out
 MEMBERS = 1000  # training images, and unseen ones, whose membership is inferred, at most
 
 
@@ -75,8 +75,9 @@ def audit_samples(
       plain: how many of `train`, the first, are images as they are, see `in_space`; all by default.
     """
     sets = {"samples": images, "calibration": unseen.calibration["image"], "held_out": unseen.check["image"]}
-    found = {net.name: in_space(net, train, sets, seed, plain) for net in networks}
-    hashed = by_hash(images, sets["held_out"], train)
+    owners = {"calibration": groups_of(unseen.calibration), "held_out": groups_of(unseen.check)}
+    found = {net.name: in_space(net, train, sets, seed, plain, owners) for net in networks}
+    hashed = by_hash(images, sets["held_out"], train, owners["held_out"])
     # Not by the distance: blurred images are near to all others, copies or not.
     tests = {name: space.result["ratio"]["p"] for name, space in found.items()}
     tests["hash"] = hashed["of_training"]["p"]
@@ -86,6 +87,7 @@ def audit_samples(
         "samples": len(images),
         "calibration": len(sets["calibration"]),
         "held_out": len(sets["held_out"]),
+        "patients": {name: number(groups, len(sets[name])) for name, groups in owners.items()},
         "quantile": QUANTILE,
         "suspected": [name for name, p in tests.items() if p < limit],
         "p_limit": limit,
@@ -95,7 +97,12 @@ def audit_samples(
 
 
 def in_space(
-    network: FeatureNetwork, train: np.ndarray, sets: dict[str, np.ndarray], seed: int = 0, plain: int | None = None
+    network: FeatureNetwork,
+    train: np.ndarray,
+    sets: dict[str, np.ndarray],
+    seed: int = 0,
+    plain: int | None = None,
+    owners: Owners | None = None,
 ) -> Found:
     """What one feature network says of stored images.
 
@@ -104,42 +111,46 @@ def in_space(
       sets: samples, calibration and held_out, [n, h, w, c] each.
       plain: how many of `train`, the first, AuthPct is of. Among mirrored images each image's nearest is often its
         own mirror, so that unseen images would look more authentic than beside the plain ones.
+      owners: the patient of each image of calibration and held_out; by default each has one of its own.
     """
+    owners = owners or dict.fromkeys(("calibration", "held_out"))
     known = network(train)
     near = {name: find_aligned(network, images, known) for name, images in sets.items()}
     result: dict[str, Any] = {"network": network.describe()}
     for measure in MEASURES:
         closeness = (getattr(near[name], measure) for name in (*KINDS, "calibration"))
-        result[measure] = too_close(*closeness)
+        result[measure] = too_close(*closeness, owners)
     # The published measures are of distances as they are, without shifts.
     features = {name: network(sets[name]) for name in KINDS}
     as_they_are = known[:plain]
     own = np.sqrt(nearest(as_they_are, as_they_are, 1, own=True)[0][:, 0])
     flags = {name: authentic(find_neighbours(part, as_they_are), own) for name, part in features.items()}
-    result["authentic"] = {name: dataclasses.asdict(share(part)) for name, part in flags.items()}
+    result["authentic"] = shares_of(flags, owners["held_out"])
     copying = data_copying(features["samples"], known, features["held_out"], seed)
     result["data_copying"] = copying and dataclasses.asdict(copying)
     n = min(len(part) for part in features.values())
     flags = {name: repeats_another(part[:n], result["distance"]["threshold"]) for name, part in features.items()}
-    result["near_each_other"] = {name: dataclasses.asdict(share(part)) for name, part in flags.items()}
+    result["near_each_other"] = shares_of(flags, owners["held_out"])
     return Found(result, near["samples"], near["held_out"])
 
 
-def too_close(samples: np.ndarray, held_out: np.ndarray, calibration: np.ndarray) -> dict[str, Any]:
+def too_close(
+    samples: np.ndarray, held_out: np.ndarray, calibration: np.ndarray, owners: Owners
+) -> dict[str, Any]:
     """Shares of samples [n] and of held-out images [m] below the threshold that other unseen images [l] set.
 
     `p` is the chance of as many samples below or more, were they drawn like the unseen images.
     """
     limit, expected = threshold(calibration)
     below = {"samples": samples < limit, "held_out": held_out < limit}
-    shares = {name: dataclasses.asdict(share(flags)) for name, flags in below.items()}
+    patients = number(owners["calibration"], len(calibration))
     medians = {name: float(np.median(values)) for name, values in (("samples", samples), ("held_out", held_out))}
     return {
         "threshold": limit,
         "expected": expected,
-        "p": p_below(int(below["samples"].sum()), len(samples), len(calibration)),
+        "p": p_below(int(below["samples"].sum()), len(samples), len(calibration), patients),
         "median": medians,
-        **shares,
+        **shares_of(below, owners["held_out"]),
     }
 
 
@@ -154,9 +165,9 @@ def members(run, dataset, unseen: Unseen, seed: int = 0) -> dict[str, Any]:
     sets = take(dataset.arrays("train"), MEMBERS, seed), take(unseen.all, MEMBERS, seed)
     scores = [image_scores(run, rows) for rows in sets]
     patients = patient_groups(np.concatenate([rows["patient"] for rows in sets]))
-    owners = tuple(np.split(patients, [len(sets[0]["patient"])]))
-    result = {"membership": of_all(*scores, owners)}
+    groups = tuple(np.split(patients, [len(sets[0]["patient"])]))
+    result = {"membership": of_all(*scores, groups)}
     if dataset.info.recorded:
         both = ((values, rows["attributes"]) for values, rows in zip(scores, sets, strict=True))
-        result["membership_subgroups"] = members_by_subgroup(dataset.info.recorded, *both, owners)
+        result["membership_subgroups"] = members_by_subgroup(dataset.info.recorded, *both, groups)
     return result

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from analysis.metrics.blocks import nearest
+from analysis.metrics.patients import Groups
 from analysis.metrics.shares import p_more_often, share
 from data.duplicates import pairs, perceptual_hash
 
@@ -17,21 +18,29 @@ def repeats_another(features: np.ndarray, threshold: float) -> np.ndarray:
     return np.sqrt(nearest(features, features, 1, own=True)[0][:, 0]) < threshold
 
 
-def by_hash(samples: np.ndarray, held_out: np.ndarray, train: np.ndarray) -> dict[str, Any]:
+def by_hash(samples: np.ndarray, held_out: np.ndarray, train: np.ndarray, groups: Groups = None) -> dict[str, Any]:
     """Shares of samples and of held-out images [n, h, w, c] that repeat a training image, or each other, by their hash.
 
     Copies that were scaled, compressed or brightened have about the same hash; shifted ones need not. Of each other as
     many of both kinds are compared. `p` is the chance of as many samples or more, were they drawn like the held-out
     images.
+
+    Args:
+      groups: the patient of each held-out image.
     """
     known, *bits = (hashes(images) for images in (train, samples, held_out))
     n, names = min(len(samples), len(held_out)), ("samples", "held_out")
-    of_training = [has_copy(part, known) for part in bits]
-    shares = {name: dataclasses.asdict(share(flags)) for name, flags in zip(names, of_training, strict=True)}
-    of_each_other = {
-        name: dataclasses.asdict(share(has_copy(part[:n]))) for name, part in zip(names, bits, strict=True)
-    }
-    return {"bits": BITS, "of_training": shares | {"p": p_more_often(*of_training)}, "of_each_other": of_each_other}
+    of_training = dict(zip(names, (has_copy(part, known) for part in bits), strict=True))
+    of_each_other = dict(zip(names, (has_copy(part[:n]) for part in bits), strict=True))
+    p = p_more_often(*of_training.values(), groups)
+    return {"bits": BITS, "of_training": shares_of(of_training, groups) | {"p": p},
+            "of_each_other": shares_of(of_each_other, groups)}  # fmt: skip
+
+
+def shares_of(flags: dict[str, np.ndarray], groups: Groups) -> dict[str, dict[str, Any]]:
+    """{kind: share of true entries} of samples [n] and of held-out images [m], the first of those in `groups`."""
+    owners = {"samples": None, "held_out": None if groups is None else groups[: len(flags["held_out"])]}
+    return {kind: dataclasses.asdict(share(part, owners[kind])) for kind, part in flags.items()}
 
 
 def hashes(images: np.ndarray) -> np.ndarray:

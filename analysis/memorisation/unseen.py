@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from analysis.metrics.patients import halves, patient_groups
+from analysis.metrics.patients import Groups, halves, patient_groups
 from data import UserError
 
 FEWEST = 20
@@ -46,6 +46,11 @@ def unseen_images(dataset, seed: int = 0) -> Unseen:
         raise UserError(f"{dataset.info.name} has too few patients outside its training split: of {n} images one half "
                         f"would be {min(map(len, parts))} (config.data.split)")  # fmt: skip
     return Unseen(*({name: values[part] for name, values in rows.items()} for part in parts))
+
+
+def groups_of(rows: Rows) -> Groups:
+    """The patient of each image, int [n] from 0, where the rows name any."""
+    return patient_groups(rows["patient"]) if "patient" in rows else None
 
 
 def seen_images(run, dataset) -> np.ndarray:

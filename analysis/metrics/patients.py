@@ -30,6 +30,24 @@ def variance_of_sum(parts: np.ndarray, groups: Groups = None) -> float:
     return float(len(sums) / (len(sums) - 1) * np.square(sums).sum()) if len(sums) > 1 else float("nan")
 
 
+def variance_of_pairs(parts: np.ndarray, owners: np.ndarray | None = None) -> float:
+    """Variance of a sum over pairs of images whose parts [n] add up to 0, where pairs without a common patient are
+    independent.
+
+    sum over all two pairs with a common patient, and each with itself, of the product of their parts (Aronow, Samii and
+    Assenova 2015, eq. 4), times n / (n - 1); at least as if all pairs were independent.
+
+    Args:
+      owners: int [n, 2], the two patients of each pair; None: no patient is in two pairs.
+    """
+    n = len(parts)
+    alone = n / (n - 1) * np.square(parts).sum()
+    if owners is None:
+        return float(alone)
+    common = (owners[:, None, :, None] == owners[None, :, None, :]).any((2, 3))
+    return float(max(n / (n - 1) * parts @ common @ parts, alone))
+
+
 def added_variance(parts: np.ndarray, groups: Groups) -> float:
     """What patients with several images add to the variance of a sum: at least nothing, nan of fewer than LEAST."""
     if number(groups, len(parts)) == len(parts):

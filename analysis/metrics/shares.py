@@ -32,7 +32,19 @@ def _worth(has: np.ndarray, value: float, groups: Groups) -> float:
     return min(value * (1.0 - value) / variance * (student_95(n) / student_95(patients)) ** 2, n) if variance else n
 
 
-def p_more_often(one: np.ndarray, other: np.ndarray) -> float:
-    """P of at least so many true entries in `one`, were both boolean arrays of one kind (Fisher's exact test)."""
+def p_more_often(one: np.ndarray, other: np.ndarray, groups: Groups = None) -> float:
+    """P of at least so many true entries in `one`, were both boolean arrays of one kind (Fisher's exact test).
+
+    Where several entries of `other` are of one patient, the greater of that and of P where a patient counts once, with
+    an entry that is true if he has any.
+    """
+    found = _fisher(one, other)
+    if number(groups, len(other)) == len(other):
+        return found
+    of = np.unique(groups, return_inverse=True)[1]
+    return max(found, _fisher(one, np.bincount(of, other) > 0))
+
+
+def _fisher(one: np.ndarray, other: np.ndarray) -> float:
     table = [[int(np.sum(a)), int(np.sum(~a))] for a in (one, other)]
     return float(stats.fisher_exact(table, "greater").pvalue)

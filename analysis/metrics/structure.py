@@ -6,12 +6,16 @@ import numpy as np
 from scipy import ndimage
 
 from analysis.metrics.intervals import Estimate
-from analysis.metrics.patients import student_95
+from analysis.metrics.patients import Groups, number, student_95, variance_of_pairs
 
 WINDOW, SIGMA = 11, 1.5  # pixels
 K1, K2 = 0.01, 0.03
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, finest first (Wang et al. 2003, section 3.2)
 BATCH = 64  # pairs filtered at once
+
+
+class TooFewPairs(ValueError):
+    """Images that make no two pairs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,26 +75,45 @@ def ms_ssim(x: np.ndarray, y: np.ndarray, data_range: float) -> tuple[np.ndarray
     return product.mean(1), scales
 
 
-def ms_ssim_diversity(images: np.ndarray, data_range: float, pairs: int = 1000, seed: int = 0) -> Diversity:
+def ms_ssim_diversity(
+    images: np.ndarray, data_range: float, pairs: int = 1000, seed: int = 0, groups: Groups = None
+) -> Diversity:
     """Mean MS-SSIM of at most so many random pairs of images [n, h, w, c] (Odena et al. 2017, section 4.2).
 
-    No image is in two pairs, so that the pairs are independent and their mean has Student's interval.
+    No image is in two pairs, so that the pairs are independent and their mean has Student's interval. Of images of one
+    patient no pair is made, since generated images have no such; pairs that share a patient then depend on each other.
 
     Raises:
-      ValueError: fewer than four images, images smaller than the window, or negative intensities.
+      TooFewPairs: fewer than two.
+      ValueError: images smaller than the window, or negative intensities.
     """
-    if len(images) < 4:
-        raise ValueError(f"{len(images)} images make no two pairs")
-    count = min(pairs, len(images) // 2)
-    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(images))
-    first, second = order[:count], order[count : 2 * count]
+    first, second = _disjoint_pairs(len(images), pairs, seed, groups)
+    count = len(first)
+    if count < 2:
+        raise TooFewPairs(f"{len(images)} images of {number(groups, len(images))} patients make no two pairs")
     parts = [
         ms_ssim(images[first[i : i + BATCH]], images[second[i : i + BATCH]], data_range) for i in range(0, count, BATCH)
     ]
     values = np.concatenate([part for part, _ in parts])
-    half = student_95(count) * values.std(ddof=1) / count**0.5
     mean = values.mean()
+    owners = None if groups is None else np.stack([groups[first], groups[second]], 1)
+    half = _student(count, owners) * variance_of_pairs((values - mean) / count, owners) ** 0.5
     return Diversity(float(mean), float(mean - half), float(mean + half), (2 * count,), parts[0][1])
+
+
+def _disjoint_pairs(n: int, pairs: int, seed: int, groups: Groups) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the first and of the second image of each pair."""
+    count = min(pairs, n // 2)
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(n)
+    first, second = order[:count], order[count : 2 * count]
+    apart = slice(None) if groups is None else groups[first] != groups[second]
+    return first[apart], second[apart]
+
+
+def _student(count: int, owners: np.ndarray | None) -> float:
+    """Half the width of the interval in standard errors, of so many pairs whose patients are `owners` [count, 2]."""
+    patients = 2 * count if owners is None else len(np.unique(owners))
+    return student_95(count if patients == 2 * count else min(patients, count))
 
 
 def _pair(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

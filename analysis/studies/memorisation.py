@@ -80,12 +80,13 @@ def audited(result: dict[str, Any], space: str) -> dict[str, Any]:
     score = scores.get("logit") or scores["loss"]
     unseen, samples = audit["calibration"], audit["samples"]
     images = audit["train"] // (2 if audit["mirrored"] else 1)
-    low, high = band(samples, unseen)
+    patients = audit["patients"]["calibration"]
+    low, high = band(samples, unseen, patients)
     return {
         "images": images,
         "rounds": result["images_trained"] / images,
         "expected": {"value": near["ratio"]["expected"], "low": low, "high": high},
-        "smallest": smallest(samples, unseen, audit["p_limit"]),
+        "smallest": smallest(samples, unseen, audit["p_limit"], patients),
         "copies": readings.estimate(near["ratio"]["samples"]),
         "copies_unseen": readings.estimate(near["ratio"]["held_out"]),
         "authentic": readings.estimate(near["authentic"]["samples"]),

@@ -1,5 +1,6 @@
 """What studies take from the result files of analysis.evaluate and from finished trainings."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,8 @@ def scored(
         return None
     result = json.loads(path.read_text())
     facts = facts | {"step": result["step"], "seconds": result["train_seconds"]} | metrics(config, result)
-    return pairs.read(facts | (more(result) if more else {}), path.with_suffix(".npz"))
+    row = pairs.read(facts, path.with_suffix(".npz"))  # first, since it refuses results of before
+    return dataclasses.replace(row, facts=row.facts | more(result)) if more else row
 
 
 def metrics(config: ml_collections.ConfigDict, result: dict[str, Any]) -> dict[str, Any]:

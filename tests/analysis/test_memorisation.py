@@ -19,7 +19,7 @@ from analysis.memorisation.duplicates import by_hash, repeats_another
 from analysis.memorisation.neighbours import AROUND, find_neighbours
 from analysis.memorisation.pairs_figure import save_pairs
 from analysis.memorisation.threshold import band, p_below, smallest, threshold
-from analysis.memorisation.unseen import seen_images, take, unseen_images
+from analysis.memorisation.unseen import Unseen, seen_images, take, unseen_images
 from data import UserError
 from data.attributes import VALUES
 
@@ -67,6 +67,60 @@ def test_mirrored_images_do_not_make_others_look_authentic():
     shares = {name: {kind: row["value"] for kind, row in space["authentic"].items()} for name, space in audited.items()}
     assert shares["flip"] == shares["none"]
     assert all(shares["all"][kind] > shares["none"][kind] + 0.1 for kind in ("samples", "held_out"))
+
+
+NOBODY = dict.fromkeys(("calibration", "held_out"))  # each image is of a patient of its own
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.9, 1.0])
+def test_copies_are_suspected_as_rarely_as_stated_whatever_a_patients_images_are(alike):
+    """77 and 300 unseen images of a third as many patients: P is below a level in about that share of honest sets."""
+    rng = np.random.default_rng(0)
+    for n in (77, 300):
+        patient = np.arange(n) // 3
+        patients = patient[-1] + 1
+        own = rng.normal(size=(3000, patients))[:, patient]
+        closeness = np.sqrt(alike) * own + np.sqrt(1 - alike) * rng.normal(size=(3000, n))
+        counts = [int((rng.normal(size=300) < threshold(row)[0]).sum()) for row in closeness]
+        for level in (0.01 / 3, 0.01):
+            low = np.array([p_below(count, 300, n, patients) for count in range(max(counts) + 1)])[counts] < level
+            assert stats.binomtest(int(low.sum()), 3000, 1.2 * level, "greater").pvalue > 0.01, (n, level, low.mean())
+        ends = band(300, n, patients)
+        assert np.mean([ends[0] <= count / 300 <= ends[1] for count in counts]) > 0.94
+        if alike == 1.0:  # told of no patients, copies would be suspected of too many
+            told = np.array([p_below(count, 300, n) for count in range(max(counts) + 1)])[counts] < 0.01
+            assert told.mean() > 0.02
+    assert smallest(300, 77, 0.01, 26) > smallest(300, 77, 0.01)
+
+
+def test_p_of_unseen_images_of_a_patient_each_is_that_without_patients():
+    for n in (77, 300):
+        np.testing.assert_array_equal(*([p_below(count, 50, n, *of) for count in range(9)] for of in ((), (n,))))
+        assert band(50, n, n) == band(50, n)
+
+
+def test_an_audit_knows_whose_the_unseen_images_are():
+    dataset = make_dataset()
+    train, samples = dataset.arrays("train")["image"], leak(0.03)
+    plain, _ = audit.audit_samples(train, samples, [PIXELS], unseen_images(dataset))
+    for split, first in (("val", 0), ("test", 50)):
+        dataset.arrays(split)["patient"] = first + np.arange(150) // 3
+    unseen = unseen_images(dataset)
+    owned, _ = audit.audit_samples(train, samples, [PIXELS], unseen)
+    alone = [{name: rows[name] for name in ("image", "id")} for rows in (unseen.calibration, unseen.check)]
+    told, _ = audit.audit_samples(train, samples, [PIXELS], Unseen(*alone))  # of no patients
+    assert plain["patients"] == told["patients"] == {"calibration": 150, "held_out": 150}
+    assert owned["patients"] == {"calibration": 50, "held_out": 50}
+    a, b = (result["spaces"]["pixels"] for result in (owned, told))
+    for measure in audit.MEASURES:
+        assert a[measure]["p"] > b[measure]["p"] and a[measure]["threshold"] == b[measure]["threshold"]
+        assert a[measure]["samples"] == b[measure]["samples"]
+    for kind in ("authentic", "near_each_other"):
+        assert a[kind]["samples"] == b[kind]["samples"] and a[kind]["held_out"]["value"] == b[kind]["held_out"]["value"]
+    assert a["authentic"]["held_out"] != b["authentic"]["held_out"]
+    wide, narrow = (result["hash"]["of_training"]["held_out"]["high"] for result in (owned, told))
+    assert wide > narrow  # none of 50 patients says less than none of 150
+    assert owned["hash"]["of_training"]["p"] > told["hash"]["of_training"]["p"]
 
 
 def test_the_band_of_generators_that_copy_nothing_by_simulation():
@@ -293,7 +347,7 @@ def test_honest_samples_are_called_too_close_as_rarely_as_stated():
     """P is below a level in at most that share of sets drawn like the held-out images, whatever the threshold was."""
     rng = np.random.default_rng(0)
     for sizes in ((60, 60, 60), (400, 150, 300)):
-        p = [audit.too_close(*(rng.normal(size=n) for n in sizes))["p"] for _ in range(300)]
+        p = [audit.too_close(*(rng.normal(size=n) for n in sizes), NOBODY)["p"] for _ in range(300)]
         for level in (0.01, 0.1):
             low = int(np.sum(np.array(p) < level))
             assert stats.binomtest(low, 300, level, "greater").pvalue > 0.01, (sizes, level, low)

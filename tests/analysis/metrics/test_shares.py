@@ -29,3 +29,16 @@ def test_p_is_the_hypergeometric_tail():
     expected = sum(comb(7, k) * comb(35, 12 - k) for k in range(5, 8)) / comb(42, 12)
     assert p_more_often(one, other) == pytest.approx(expected)
     assert p_more_often(other, one) > 0.9
+    assert p_more_often(one, other, np.arange(len(other))) == p_more_often(one, other)
+
+
+def test_a_patient_counts_once_where_that_says_less():
+    one = np.arange(20) < 6
+    for other, patient, counted in (
+        (np.zeros(60, bool), np.arange(60) // 4, np.zeros(15, bool)),  # none of 15 patients
+        (np.arange(60) < 4, np.arange(60) // 4, np.arange(15) < 1),
+        (np.arange(60) % 4 == 0, np.arange(60) // 4, np.ones(15, bool)),
+    ):
+        alone, alike = p_more_often(one, other), p_more_often(one, counted)
+        assert p_more_often(one, other, patient) == max(alone, alike) == alike > alone
+    assert p_more_often(one, np.ones(4, bool), np.zeros(4, int)) == 1.0

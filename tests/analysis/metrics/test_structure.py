@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.metrics.structure import WEIGHTS, ms_ssim, ms_ssim_diversity, psnr, ssim
+from analysis.metrics.structure import WEIGHTS, TooFewPairs, ms_ssim, ms_ssim_diversity, psnr, ssim
 
 C1, C2 = 0.01**2, 0.03**2
 
@@ -104,6 +104,34 @@ def test_no_image_is_in_two_pairs():
     x = np.full((100, 11, 11, 1), 0.5)
     x[37] = 0.1
     assert ms_ssim_diversity(x, 1.0).value == pytest.approx((49 + (0.1 + C1) / (0.26 + C1)) / 50)
+
+
+def test_no_pair_is_of_one_patient():
+    """Each patient has two images alike, of which a pair would have 1; two other patients' have 0."""
+    x = np.zeros((40, 11, 11, 1))
+    x[:20] = 1.0
+    x += 1e-3 * np.random.default_rng(0).normal(size=(40, 1, 1, 1)) ** 2
+    patient = np.arange(40) // 20  # two patients
+    free, apart = (ms_ssim_diversity(x, 1.0, groups=groups) for groups in (None, patient))
+    assert apart.value == pytest.approx(0.0, abs=5e-3) and free.value > 0.2
+    assert apart.n[0] < free.n[0] == 40
+    with pytest.raises(TooFewPairs, match="40 images of 1 patients"):
+        ms_ssim_diversity(x, 1.0, groups=np.zeros(40, int))
+
+
+def test_interval_covers_the_mean_where_patients_have_several_images():
+    """Flat images of random brightness, 20 patients of 6 images alike; pairs share patients."""
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(size=(2, 10**6))
+    truth = np.mean((2 * a * b + C1) / (a * a + b * b + C1))
+    covered = {"patients": 0, "none": 0}
+    patient = np.arange(120) // 6
+    for i in range(300):
+        x = np.broadcast_to(rng.uniform(size=20)[patient].reshape(-1, 1, 1, 1), (120, 11, 11, 1))
+        for name, groups in (("patients", patient), ("none", None)):
+            found = ms_ssim_diversity(x, 1.0, seed=i, groups=groups)
+            covered[name] += found.low <= truth <= found.high
+    assert 273 <= covered["patients"] <= 297 and covered["none"] < 250, covered
 
 
 def test_interval_covers_the_mean_of_all_pairs():

@@ -34,8 +34,8 @@ def audit(copies, membership, mirrored=False):
     near = {"ratio": {"samples": share(copies), "held_out": share(0.01), "expected": 0.0128},
             "authentic": {"samples": share(1.0 - copies), "held_out": share(0.6)}}  # fmt: skip
     return {"images_trained": 400, "memorisation": {
-        "calibration": 77, "samples": 300, "p_limit": 0.01 / 3, "train": 80 if mirrored else 40,
-        "mirrored": mirrored, "spaces": {"pixels_32": near},
+        "calibration": 77, "patients": {"calibration": 77, "held_out": 77}, "samples": 300, "p_limit": 0.01 / 3,
+        "train": 80 if mirrored else 40, "mirrored": mirrored, "spaces": {"pixels_32": near},
         "membership": {"kl": {"auc": share(0.1)}, "loss": {"auc": share(membership)}},
         "suspected": ["hash"] if copies > 0.5 else [],
     }}  # fmt: skip
