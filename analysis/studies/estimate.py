@@ -19,7 +19,7 @@ def report(jobs: Sequence[Job], work: Path, workers: int) -> str:
     records = Records(work)
     finished = records.done(jobs)
     rates: dict[str, float | None] = {}
-    lines, total = [f"{len(jobs)} jobs in {work}, {workers} at once"], 0.0
+    lines, total, unknown = [f"{len(jobs)} jobs in {work}, {workers} at once"], 0.0, 0
     for kind in dict.fromkeys(job.kind for job in jobs):
         of = [job for job in jobs if job.kind == kind]
         left = [job for job in of if job.name not in finished]
@@ -27,8 +27,10 @@ def report(jobs: Sequence[Job], work: Path, workers: int) -> str:
         words = f"{seconds / 60:,.0f} min, {how}" if seconds is not None else "time unknown"
         lines.append(f"{kind:<24}{len(of):>5} jobs, {len(left):>4} to run: {words}")
         total += seconds or 0.0
+        unknown += len(left) if seconds is None else 0
     lines.append(f"in all {total / 60 / workers:,.0f} min on this device"
-                 + (f", if {workers} jobs at once are as fast as one alone" if workers > 1 else ""))  # fmt: skip
+                 + (f", if {workers} jobs at once are as fast as one alone" if workers > 1 else "")
+                 + (f", and the {unknown} jobs whose time is unknown" if unknown else ""))  # fmt: skip
     return "\n".join(lines)
 
 

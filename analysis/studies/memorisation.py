@@ -50,7 +50,7 @@ def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:
 
 
 def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
-    """{"rows", "curves", "contrasts", "space", "floor", "ceiling", ...} of the evaluations that are there."""
+    """{"rows", "curves", "contrasts", "space", "floor", "ceilings", ...} of the evaluations that are there."""
     rows = [row for cell in cells(config) for row in _rows(config, work, cell)]
     return {
         "metric": "copies",
@@ -135,5 +135,6 @@ def _differences(arm: list[pairs.Scored], none: list[pairs.Scored]) -> dict[str,
 
 
 def _references(config, work: Path) -> dict[str, Any]:
-    paths = (commands.result_of(work, cell.name, config.points[cell.family][-1]) for cell in cells(config))
-    return next((found for path in paths if (found := readings.references(config, path))), {})
+    ends = ((cell.fraction, commands.result_of(work, cell.name, config.points[cell.family][-1]))
+            for cell in cells(config))  # fmt: skip
+    return readings.references_of_fractions(config, ends)

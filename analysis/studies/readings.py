@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,21 @@ def references(config: ml_collections.ConfigDict, path: Path) -> dict[str, Any]:
         for name, bound in (("floors", "floor"), ("ceilings", "ceiling"))
     }
     return facts | bounds
+
+
+def references_of_fractions(config: ml_collections.ConfigDict, ends: Iterable[tuple[float, Path]]) -> dict[str, Any]:
+    """The same of runs on several fractions of the data: {"floor", ..., "ceilings": [{"fraction", "ceiling"}]}.
+
+    The Gaussian of the ceiling is fitted to the fraction; all else is of the largest.
+    """
+    found: dict[str, Any] = {}
+    ceilings = {}
+    for fraction, path in sorted(ends, key=lambda end: -end[0]):
+        reference = references(config, path)
+        if reference and fraction not in ceilings:
+            ceilings[fraction] = reference.pop("ceiling")
+            found = found or reference
+    return found | {"ceilings": [{"fraction": fraction, "ceiling": row} for fraction, row in sorted(ceilings.items())]}
 
 
 def training_seconds(run: Path) -> float | None:

@@ -96,15 +96,8 @@ def _rows(config, work: Path, cell: Cell) -> list[pairs.Scored]:
 
 
 def _references(config, work: Path) -> dict[str, Any]:
-    """Floor, and the ceiling of each fraction of the data, which the Gaussian is fitted to."""
-    found: dict[str, Any] = {}
-    ceilings = {}
-    for cell in sorted(cells(config), key=lambda cell: -cell.fraction):
-        reference = readings.references(config, _end(config, work, cell))
-        if reference and cell.fraction not in ceilings:
-            ceilings[cell.fraction] = reference.pop("ceiling")
-            found = found or reference
-    return found | {"ceilings": [{"fraction": fraction, "ceiling": row} for fraction, row in sorted(ceilings.items())]}
+    ends = ((cell.fraction, _end(config, work, cell)) for cell in cells(config))
+    return readings.references_of_fractions(config, ends)
 
 
 def curves(rows: list[pairs.Scored]) -> list[dict[str, Any]]:

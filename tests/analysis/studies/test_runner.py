@@ -13,7 +13,7 @@ import pytest
 from analysis.studies import runner
 from analysis.studies.job import Job, Records
 
-WRITE = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text('x')"
+WRITE = "import sys, pathlib; p = pathlib.Path(sys.argv[1]); p.parent.mkdir(exist_ok=True); p.write_text('x')"
 
 
 def start(job, log, cores):
@@ -59,10 +59,37 @@ def test_what_was_made_from_an_older_output_is_not_done(tmp_path):
     assert Records(tmp_path / "work").done(jobs) == {"train"}
 
 
+def test_what_an_interrupted_job_left_goes_with_what_it_was_made_from(tmp_path):
+    """It has no record, and would go on from the old source."""
+    folder = tmp_path / "tuned"
+    tuned = Job("tuned", (WRITE, str(folder / "end")), (folder / "end",), ("train",), folder=folder)
+    jobs = [job(tmp_path, "train"), tuned]
+    run(jobs[:1], tmp_path)
+    folder.mkdir()
+    (folder / "checkpoint").write_text("of the first source")
+    states = run(jobs, tmp_path)
+    assert (folder / "checkpoint").exists() and states["tuned"] == "done"  # its source is the same
+    for name in (tmp_path / "train", folder / "end"):
+        name.unlink()
+    lines = (tmp_path / "work" / "jobs.jsonl").read_text().splitlines()
+    (tmp_path / "work" / "jobs.jsonl").write_text(lines[0] + "\n")
+    run(jobs, tmp_path)
+    assert not (folder / "checkpoint").exists()
+
+
+def test_a_record_that_a_crash_cut_short_is_passed_over(tmp_path):
+    jobs = [job(tmp_path, "first"), job(tmp_path, "second")]
+    run(jobs, tmp_path)
+    path = tmp_path / "work" / "jobs.jsonl"
+    path.write_text(path.read_text()[:-9])  # of the second
+    assert Records(tmp_path / "work").done(jobs) == {"first"}
+    run(jobs, tmp_path)
+    assert Records(tmp_path / "work").done(jobs) == {"first", "second"}
+
+
 def test_nothing_old_stands_where_making_it_again_fails(tmp_path):
     """A training that fails anew: neither its old scores are left, nor a run that began from it."""
     folder = tmp_path / "tuned"
-    folder.mkdir()
     tuned = Job("tuned", (WRITE, str(folder / "end")), (folder / "end",), ("train",), folder=folder)
     jobs = [job(tmp_path, "train"), job(tmp_path, "score", needs=("train",)), tuned]
     run(jobs, tmp_path)

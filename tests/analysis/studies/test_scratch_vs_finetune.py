@@ -82,10 +82,15 @@ def test_budgets_compare_what_cost_the_same():
     assert found["steps"]["mean_a"] - found["steps"]["mean_b"] == pytest.approx(3.0 - 6.0)
     # At 40 s the fine-tuned run is at step 2, scratch at step 4.
     assert found["wall-clock"]["mean_a"] - found["wall-clock"]["mean_b"] == pytest.approx(4.0 - 6.0)
+    assert found["wall-clock"]["seconds_apart"] == 0.0  # both are read at one time
     # The fine-tuned one ends at 80 - 20 s, when scratch is at step 6.
     counted = found["with pretraining"]
     assert counted["mean_a"] - counted["mean_b"] == pytest.approx(3.0 - 4.0)
     assert found["steps"]["seconds_apart"] == 80.0 - 40.0 and found["with pretraining"]["seconds_apart"] == 0.0
+    # At 80 - 25 s scratch is between two points, and read at that time.
+    between = {row["budget"]: row for row in study.contrasts(config, rows, {"gan": {"natural": -25.0}})}
+    assert between["with pretraining"]["seconds_apart"] == 0.0
+    assert between["with pretraining"]["mean_b"] == pytest.approx(4.5 + 0.5)
     # Of a longer pretraining scratch is read at its end, with as many steps; by how much the clocks differ is told.
     late = {row["budget"]: row for row in study.contrasts(config, rows, {"gan": {"natural": 20.0}})}
     assert late["with pretraining"]["seconds_apart"] == 100.0 - 60.0
