@@ -69,6 +69,10 @@ def _check(args: argparse.Namespace, known: tuple[str, ...]) -> None:
         raise UserError("--n must be at least 10 and --likelihood-n at least 2")
     if args.name and len(args.run or ()) > 1:
         raise UserError("--name is of one result file, and several runs are given; leave it out")
+    names = [Path(folder).resolve().name for folder in args.run]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"several runs are called {twice[0]}, and so would be their result files: give each its own "
+                        "command and --name")  # fmt: skip
     args.grid = [_values(text) for text in args.vary]
     args.checkpoints = [value for values in args.grid for name, value in values if name == "checkpoint"]
     args.grid = [values for values in args.grid if values[0][0] != "checkpoint"]

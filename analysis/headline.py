@@ -11,27 +11,30 @@ from data import UserError
 
 BEGIN = "<!-- headline {}: written by python -m analysis.figures --results results --readme README.md -->"
 END = "<!-- end of headline -->"
-BLOCK = re.compile(f"{BEGIN.format('([a-z_]+)')}\n(.*?){END}", re.DOTALL)
+BLOCK = re.compile(f"{BEGIN.format('([a-z0-9_/]+)')}\n(.*?){END}", re.DOTALL)
 SIZES = ("gpu", "cpu")  # the largest that has been run is told; a smoke says nothing
 
 
-def headline(study: str, results: Path, beside: Path) -> str:
-    """Markdown: the headline(content) table of a study's largest size, with a link to its figure.
+def headline(name: str, results: Path, beside: Path) -> str:
+    """Markdown: the headline(content) table of a study, with a link to its figure.
 
     Args:
+      name: of the study, whose largest size is told, or STUDY/SIZE.
       beside: folder of the file that this is written into.
 
     Raises:
       UserError: no such study, it has no headline, or no results of a size that says something.
     """
+    study, _, size = name.partition("/")
+    sizes = (size,) if size else SIZES
     module = studies.DRAWN.get(study)
     if not hasattr(module, "headline"):
         known = ", ".join(name for name, module in studies.DRAWN.items() if hasattr(module, "headline"))
-        raise UserError(f"headline {study}: no study of that name has one; choose from {known}")
-    path = next((path for size in SIZES if (path := results / study / f"{size}.json").is_file()), None)
+        raise UserError(f"headline {name}: no study of that name has one; choose from {known}")
+    path = next((path for size in sizes if (path := results / study / f"{size}.json").is_file()), None)
     if not path:
-        sizes = " or ".join(f"{size}.json" for size in SIZES)
-        raise UserError(f"headline {study}: {results / study} has no {sizes}; run the study, or take the block out")
+        missing = " or ".join(f"{size}.json" for size in sizes)
+        raise UserError(f"headline {name}: {results / study} has no {missing}; run the study, or take the block out")
     table = table_files.markdown([module.headline(json.loads(path.read_text()))])
     figure = Path(os.path.relpath(path.with_suffix(".png"), beside)).as_posix()
     return f"{table}\n![The figure of this study]({figure})\n"

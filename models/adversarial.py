@@ -111,14 +111,18 @@ class Game:
         """Penalty of D [b], and for each of r1 and r2 that is on, |grad D|^2 [b] as slope_real and slope_fake.
 
         Both are so many times as large for the images that are looked at and 0 for the others: the batch's means are
-        right. Taking a share of every batch, rather than all of every n-th one, keeps the step's work the same.
+        right. Taking a share of every batch, rather than all of every n-th one, keeps the step's work the same. With
+        which image the count begins is drawn: in a balanced batch classes take turns, and a fixed place could always
+        meet the same ones.
 
         Args:
           critic: (images [b, h, w, c], label [b, k]) -> logits [b].
-          u: [b] uniform numbers, of WGAN-GP's penalty.
+          u: [b] uniform numbers, of WGAN-GP's penalty and of that draw.
         """
         n = real.shape[0]
-        rows = slice(None, None, self.penalty_every)
+        rows = slice(None)
+        if self.penalty_every > 1:
+            rows = (jnp.int32(u[0] * n) + jnp.arange(0, n, self.penalty_every)) % n
         real, fake, label, u = (x[rows] for x in (real, fake, label, u))
         on = partial(critic, label=label)
         penalty, slopes = jnp.zeros(real.shape[0]), {}

@@ -1,5 +1,6 @@
 """Images of a folder as an evaluation takes them, whoever made them."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,14 @@ def read_folder(folder: str | Path, option: str) -> np.ndarray:
 def compare_folders(real_folder: str, fake_folder: str, settings: Settings) -> dict[str, Any]:
     """The content of a result file of two folders of images, at most `settings.n` of each, drawn at random.
 
+    No more real images are taken than there are generated ones, so that floor and ceiling are of as many as these.
+
     Raises:
       UserError: as `read_folder`, or images that are not alike.
     """
     real, fake = read_folder(real_folder, "--real"), read_folder(fake_folder, "--fake")
     check_alike(real, fake)
+    settings = dataclasses.replace(settings, n=min(settings.n, len(fake)))
     networks = build_networks(settings)
     measured = lambda images: unlabelled(images).measured(networks)  # noqa: E731
     chosen, rest = _some(real, settings)

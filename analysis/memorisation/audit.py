@@ -17,7 +17,7 @@ from analysis.memorisation.copying import authentic, data_copying
 from analysis.memorisation.duplicates import by_hash, repeats_another, shares_of
 from analysis.memorisation.membership import image_scores, of_all
 from analysis.memorisation.neighbours import Neighbours, find_neighbours
-from analysis.memorisation.threshold import QUANTILE, p_below, threshold
+from analysis.memorisation.threshold import QUANTILE, new, p_below, threshold
 from analysis.memorisation.unseen import Unseen, groups_of, seen_images, take, unseen_images
 from analysis.metrics.blocks import nearest
 from analysis.metrics.patients import Groups, number, patient_groups
@@ -139,15 +139,19 @@ def too_close(
 ) -> dict[str, Any]:
     """Shares of samples [n] and of held-out images [m] below the threshold that other unseen images [l] set.
 
-    `p` is the chance of as many samples below or more, were they drawn like the unseen images.
+    `p` is the chance of as many samples below or more, were they drawn like the unseen images; `copies` how many of
+    the images that set the threshold are a training image, and are left out.
     """
+    usable, groups = new(calibration), owners["calibration"]
+    calibration, groups = calibration[usable], None if groups is None else groups[usable]
     limit, expected = threshold(calibration)
     below = {"samples": samples < limit, "held_out": held_out < limit}
-    patients = number(owners["calibration"], len(calibration))
+    patients = number(groups, len(calibration))
     medians = {name: float(np.median(values)) for name, values in (("samples", samples), ("held_out", held_out))}
     return {
         "threshold": limit,
         "expected": expected,
+        "copies": int((~usable).sum()),
         "p": p_below(int(below["samples"].sum()), len(samples), len(calibration), patients),
         "median": medians,
         **shares_of(below, owners["held_out"]),

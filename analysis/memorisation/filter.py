@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis.features.registry import FeatureNetwork
 from analysis.memorisation.aligned import find_aligned
-from analysis.memorisation.threshold import threshold
+from analysis.memorisation.threshold import new, threshold
 from analysis.memorisation.unseen import Unseen
 from analysis.metrics.shares import share
 from data import UserError
@@ -57,7 +57,8 @@ def build_filter(
     """The filter whose threshold all unseen images set; train: [m, h, w, c] stored training images."""
     known = network(train)
     near = find_aligned(network, unseen.all["image"], known)
-    return PrivacyFilter(network, known, measure, *threshold(getattr(near, measure)))
+    closeness = getattr(near, measure)
+    return PrivacyFilter(network, known, measure, *threshold(closeness[new(closeness)]))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -15,8 +15,8 @@ QUANTILE = 0.01  # share of unseen real images that may be called too close
 def threshold(closeness: np.ndarray) -> tuple[float, float]:
     """(value, share of unseen real images expected below it) from the closeness [n] of unseen real images.
 
-    The value is their k-th smallest, k = `rank(n)`. Of another image of their distribution the chance to be closer is
-    k / (n + 1), whatever the distribution.
+    Take `new` of them: a value of 0 would let every copy pass. The value is their k-th smallest, k = `rank(n)`. Of
+    another image of their distribution the chance to be closer is k / (n + 1), whatever the distribution.
 
     Raises:
       ValueError: no images.
@@ -25,6 +25,11 @@ def threshold(closeness: np.ndarray) -> tuple[float, float]:
     if not n:
         raise ValueError("a threshold needs the closeness of at least one unseen image")
     return float(np.partition(closeness, rank(n) - 1)[rank(n) - 1]), rank(n) / (n + 1)
+
+
+def new(closeness: np.ndarray) -> np.ndarray:
+    """Which unseen images can set a threshold, bool [n]: not those that are a training image, at a distance of 0."""
+    return closeness > 0.0
 
 
 def rank(n: int) -> int:

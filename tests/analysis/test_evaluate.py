@@ -81,6 +81,11 @@ def test_two_folders_of_images(tmp_path):
     assert result["dataset"] == "real" and result["sampling"]["n"] == 24 and result["real"]["n"] == 24
     fewer = score(tmp_path / "fewer", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--n", 12)["fake"]
     assert fewer["metrics"]["pixels"]["kid"]["floor"]["n"] == [12, 12]  # and not the halves of twelve
+    for i in range(12):
+        picture(tmp_path / "few" / f"{i}.png", 100 + i, shift=60)
+    few = score(tmp_path / "few_out", "--real", tmp_path / "real", "--fake", tmp_path / "few")["few"]
+    kid = few["metrics"]["pixels"]["kid"]  # floor and ceiling are of as many as were generated
+    assert [kid[name]["n"] for name in ("generated", "floor", "ceiling")] == [[12, 12]] * 3
 
 
 def test_a_generator_may_draw_black_and_hidden_files_are_none(tmp_path):
@@ -106,7 +111,8 @@ def test_a_folder_that_sample_wrote_is_read_without_its_grid(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["--fake", "fake"], "give --run RUN"), (["--run", "a", "--real", "r", "--fake", "f"], "give --run RUN"),
+    [(["--run", "a/ddpm", "--run", "b/ddpm"], "several runs are called ddpm"),
+     (["--fake", "fake"], "give --run RUN"), (["--run", "a", "--real", "r", "--fake", "f"], "give --run RUN"),
      (["--real", "real", "--fake", "nowhere"], "--fake nowhere is no folder"),
      (["--real", "real", "--fake", "few"], "holds 1 images"),
      (["--real", "real", "--fake", "mixed"], "bring all images of --fake to one"),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from analysis import figures
-from analysis.headline import BEGIN, BLOCK, END
+from analysis.headline import BEGIN, BLOCK, END, insert
 from analysis.headline import headline as headline_of
 from analysis.plots import study_downstream, study_families, study_scratch_vs_finetune
 from data import UserError
@@ -71,6 +71,19 @@ def test_the_largest_size_is_told_and_a_smoke_never(tmp_path):
     results(tmp_path, "gpu", 0.7)
     text = headline(tmp_path, tmp_path)
     assert "0.700 [0.680, 0.720]" in text and "0.300 [0.280, 0.320]" not in text
+
+
+def test_a_size_can_be_named(tmp_path):
+    results(tmp_path, "gpu", 0.7)
+    results(tmp_path, "cpu_nih", 0.3)
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{BEGIN.format(f'{STUDY}/cpu_nih')}\n{END}\n{MARK}\n{END}\n")
+    insert(readme, tmp_path)
+    named, largest = (block[2] for block in BLOCK.finditer(readme.read_text()))
+    assert "0.300 [0.280, 0.320]" in named and "scratch_vs_finetune/cpu_nih.png" in named
+    assert "0.700 [0.680, 0.720]" in largest
+    with pytest.raises(UserError, match="headline scratch_vs_finetune/cpu64: .* has no cpu64.json; run the study"):
+        headline_of(f"{STUDY}/cpu64", tmp_path, tmp_path)
 
 
 def test_only_what_is_between_the_marks_is_written(tmp_path):

@@ -16,6 +16,7 @@ from analysis.grid import CAPTION
 from analysis.memorisation import audit, copying
 from analysis.memorisation.aligned import find_aligned, shifts
 from analysis.memorisation.duplicates import by_hash, repeats_another
+from analysis.memorisation.filter import build_filter
 from analysis.memorisation.neighbours import AROUND, find_neighbours
 from analysis.memorisation.pairs_figure import save_pairs
 from analysis.memorisation.threshold import band, p_below, smallest, threshold
@@ -121,6 +122,23 @@ def test_an_audit_knows_whose_the_unseen_images_are():
     wide, narrow = (result["hash"]["of_training"]["held_out"]["high"] for result in (owned, told))
     assert wide > narrow  # none of 50 patients says less than none of 150
     assert owned["hash"]["of_training"]["p"] > told["hash"]["of_training"]["p"]
+
+
+def test_a_training_image_among_the_unseen_hides_no_copy():
+    """With few unseen images the threshold is their smallest closeness, and 0 would be below nothing."""
+    dataset = make_dataset(val=30, test=30)
+    train = dataset.arrays("train")["image"]
+    for split, row in (("val", 3), ("test", 7)):
+        dataset.arrays(split)["image"][:12] = train[row]
+    unseen = unseen_images(dataset)
+    assert any((image == train[[3, 7]]).all((1, 2, 3)).any() for image in unseen.calibration["image"])
+    result, _ = audit.audit_samples(train, leak(0.3), [PIXELS], unseen)
+    for measure in audit.MEASURES:
+        row = result["spaces"]["pixels"][measure]
+        assert row["threshold"] > 0 and row["samples"]["value"] > 0.25 and row["copies"] > 0
+        assert row["held_out"]["value"] > 0  # the other half's are told
+    keep = build_filter(PIXELS, train, unseen)
+    assert keep.rejects(train[:5]).all() and not keep.rejects(smooth(5, 99)).all()
 
 
 def test_the_band_of_generators_that_copy_nothing_by_simulation():
@@ -347,7 +365,7 @@ def test_honest_samples_are_called_too_close_as_rarely_as_stated():
     """P is below a level in at most that share of sets drawn like the held-out images, whatever the threshold was."""
     rng = np.random.default_rng(0)
     for sizes in ((60, 60, 60), (400, 150, 300)):
-        p = [audit.too_close(*(rng.normal(size=n) for n in sizes), NOBODY)["p"] for _ in range(300)]
+        p = [audit.too_close(*(rng.exponential(size=n) for n in sizes), NOBODY)["p"] for _ in range(300)]
         for level in (0.01, 0.1):
             low = int(np.sum(np.array(p) < level))
             assert stats.binomtest(low, 300, level, "greater").pvalue > 0.01, (sizes, level, low)

@@ -114,10 +114,21 @@ def test_every_fourth_image_is_penalised_four_times_as_much():
             state.params["discriminator"], state.params["generator"], drawn
         )
     (_, every), (with_penalty, some), (without, _) = values.values()
+    rows = np.sort((int(drawn["u"][0] * 10) + np.array([0, 4, 8])) % 10)
     expected = np.zeros(10)
-    expected[[0, 4, 8]] = every["slope_real"][jnp.array([0, 4, 8])] * 10 / 3  # the batch's share, not a quarter
+    expected[rows] = every["slope_real"][rows] * 10 / 3  # the batch's share, not a quarter
     np.testing.assert_allclose(some["slope_real"], expected, rtol=1e-4)
     np.testing.assert_allclose(with_penalty - without, 0.5 * 2.0 * expected, rtol=1e-3, atol=1e-6)
+
+
+def test_all_places_of_a_batch_are_penalised_in_their_turn():
+    """In a balanced batch of four classes every fourth image is of one class."""
+    game = make_gan(penalty_every=4, r1=1.0, r2=0.0).game
+    image, label, found = jnp.ones((8, 2, 2, 1)), jnp.zeros((8, 1)), np.zeros(8)
+    critic = lambda image, label: image.sum((1, 2, 3))  # noqa: E731
+    for u in np.linspace(0, 0.999, 80, dtype=np.float32):
+        found += np.asarray(game.penalties(critic, image, image, label, jnp.full(8, u))[0])
+    np.testing.assert_allclose(found, found.mean(), rtol=0.1)
 
 
 def test_p_follows_r():
@@ -160,6 +171,24 @@ def test_collapse_is_said():
     step = jax.jit(family._step_d)
     diversity = [float(step(state, drawn)[1]["diversity"]) for drawn in (same, batch)]
     assert diversity[0] < 1e-3 < diversity[1]
+
+
+def test_augmentation_does_not_hide_a_collapse():
+    """D sees one image in many places, and it is one image all the same."""
+    family, batch = make_gan(augmentation="fixed", probability=0.8), make_batch(24)
+    state = jax.jit(family.init)(jax.random.key(0), batch)
+    drawn = family._draw(batch, jax.random.key(1)) | {"p": jnp.full(24, 0.8)}
+    same = drawn | {"z": jnp.broadcast_to(drawn["z"][:1], drawn["z"].shape), "label": jnp.zeros((24, LABELS))}
+    step = jax.jit(family._step_d)
+    collapsed, honest = (float(step(state, each)[1]["diversity"]) for each in (same, drawn))
+    assert collapsed < 1e-3 and family.warnings({"diversity": collapsed})
+    plain = make_gan(augmentation="none")
+    few = jax.tree.map(lambda x: x[:16], drawn)  # of as many images as are looked at
+    assert honest == pytest.approx(float(jax.jit(plain._step_d)(state, few)[1]["diversity"]), rel=1e-3)
+    unmoved = drawn | {"p": jnp.zeros(24)}
+    assert float(step(state, unmoved)[1]["diversity"]) == pytest.approx(
+        float(jax.jit(plain._step_d)(state, unmoved)[1]["diversity"]), rel=1e-4
+    )
 
 
 def test_no_pattern_lies_over_the_first_images():
