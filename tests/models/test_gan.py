@@ -62,6 +62,22 @@ def test_penalties_of_a_linear_critic():
     np.testing.assert_allclose(adversarial.interpolated(critic, x, x[::-1], u), (norm - 1) ** 2, rtol=1e-5)
 
 
+def test_penalties_of_a_quadratic_critic_and_their_gradients():
+    """D(x) = s |x|^2 / 2 has |grad D| = s |x|: which point is looked at matters, and what D's parameters get of it."""
+    rng = np.random.default_rng(0)
+    real, fake = (jnp.asarray(rng.normal(size=(3, 4, 4, 1)), jnp.float32) for _ in range(2))
+    u, scale = jnp.asarray([0.1, 0.4, 0.9]), 0.7
+    critic = lambda s: lambda x: s * jnp.sum(jnp.square(x), (1, 2, 3)) / 2  # noqa: E731
+    length = np.sqrt(np.square(u[:, None, None, None] * real + (1 - u[:, None, None, None]) * fake).sum((1, 2, 3)))
+    penalty = lambda s: adversarial.interpolated(critic(s), real, fake, u)  # noqa: E731
+    np.testing.assert_allclose(penalty(scale), np.square(scale * length - 1), rtol=1e-4)
+    np.testing.assert_allclose(jax.jacobian(penalty)(scale), 2 * (scale * length - 1) * length, rtol=1e-4)
+    size = np.square(real).sum((1, 2, 3))
+    squared = lambda s: adversarial.zero_centred(adversarial.slope(critic(s), real), 3.0)  # noqa: E731
+    np.testing.assert_allclose(squared(scale), 1.5 * scale**2 * size, rtol=1e-5)
+    np.testing.assert_allclose(jax.jacobian(squared)(scale), 3.0 * scale * size, rtol=1e-5)
+
+
 def test_each_player_moves_alone():
     family, batch = make_gan(), make_batch(4)
     state = jax.jit(family.init)(jax.random.key(0), batch)
