@@ -32,7 +32,7 @@ def smoke(config: Config) -> None:
     config.family, config.generator_steps, config.seeds = "gan", 2, (0, 1)
     config.fields = tiny(300)
     config.family_fields.gan = ("model.generator_channels=(16,)", "model.discriminator_channels=(16,)")
-    config.ratios, config.networks, config.classifier_steps.cnn = (1.0,), ("cnn",), 4
+    config.ratios, config.networks, config.classifier_steps.cnn, config.explain = (1.0,), ("cnn",), 4, 4
     config.expected = "3 minutes on 2 CPU cores"
 
 

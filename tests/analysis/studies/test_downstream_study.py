@@ -5,6 +5,7 @@ import pytest
 from analysis.plots import study_downstream
 from analysis.plots.drawing import NothingToDraw
 from tests.analysis.studies.helpers import run_study
+from tests.analysis.studies.made_up import estimate
 
 
 @pytest.mark.slow
@@ -17,6 +18,8 @@ def test_end_to_end(monkeypatch, tmp_path):
     sizes = {row["arm"]: (row["images"], row["synthetic"]) for row in content["rows"]}
     assert sizes["mixed"][0] == sizes["duplicated"][0] == 2 * sizes["real"][0] and sizes["duplicated"][1] == 0
     assert content["generator"]["kid"]["generated"]["value"] and content["sampling"]["seed"] == 0
+    explained = {row["arm"] for row in content["rows"] if "inside_mask" in row and row["seed"] == 0}
+    assert explained == {"real", "synthetic", "mixed", "duplicated"}
     held = {(row["arm"], row["ratio"]): row["metrics"]["auroc"] for row in content["arms"]}
     assert set(held) == set(names) and all(row["low"] <= row["value"] <= row["high"] for row in held.values())
     assert [(c["a"], c["b"]) for c in content["contrasts"]] == [
@@ -82,3 +85,17 @@ def test_lines_are_means_and_the_control_is_beside(tmp_path):
     assert differences.rows[1][1].text == "0.10" and differences.rows[1][1].interval == "[0.00, 0.20]"
     with pytest.raises(NothingToDraw):
         study_downstream.draw({"rows": []})
+
+
+def test_where_classifiers_look_is_tabled_if_it_was_asked():
+    made = content()
+    assert len(study_downstream.tables(made)) == 2
+    shares = {"inside": estimate(0.4) | {"n": [9]}, "area": estimate(0.1), "excess": estimate(0.3), "empty": 1}
+    for row in made["rows"]:
+        if (row["network"], row["arm"], row["seed"]) == ("cnn", "real", 0):
+            none = shares | dict.fromkeys(study_downstream.EXPLAINED)
+            row["inside_mask"] = {"grad_cam": {"all": shares}, "lime": {"all": none}}
+    table = study_downstream.tables(made)[2]
+    rows = [[cell.text for cell in row] for row in table.rows]
+    assert [row[:2] + row[-1:] for row in rows] == [["CNN, real", "Grad-CAM", "9"], ["CNN, real", "LIME", "0"]]
+    assert rows[0][2].startswith("0.4") and rows[0][4].startswith("0.3") and "seed 0" in table.caption
