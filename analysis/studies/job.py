@@ -1,5 +1,6 @@
 """A job: one command of this project that a study needs, and the record of what became of it."""
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -38,12 +39,14 @@ class Records:
         self.last: dict[str, dict[str, Any]] = {}
         self.seconds: dict[str, float] = {}  # of all attempts together
         for line in self.path.read_text().splitlines() if self.path.exists() else ():
-            self._take(json.loads(line))
+            with contextlib.suppress(json.JSONDecodeError):  # a crash cut it short
+                self._take(json.loads(line))
 
     def add(self, job: Job, code: int, seconds: float) -> None:
         record = {"name": job.name, "argv": list(job.argv), "code": code, "seconds": round(seconds, 1)}
+        torn = self.path.exists() and not self.path.read_bytes().endswith(b"\n")
         with self.path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(("\n" if torn else "") + json.dumps(record) + "\n")
         self._take(record)
 
     def _take(self, record: dict[str, Any]) -> None:

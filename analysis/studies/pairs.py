@@ -78,12 +78,13 @@ def at_seconds(run: Sequence[Scored], seconds: float) -> Scored | None:
 
 
 def _blend(a: Scored, b: Scored, share: float) -> Scored:
-    """Each estimate that both have, on the line between them; of its interval nothing is known there."""
+    """Each estimate that both have and the time, on the line between them; of intervals nothing is known there."""
     between = {
         name: {"value": (1.0 - share) * a.facts[name]["value"] + share * value["value"]}
         for name, value in b.facts.items()
         if isinstance(value, dict) and "value" in value and name in a.facts
     }
+    between["seconds"] = (1.0 - share) * a.facts["seconds"] + share * b.facts["seconds"]
     real, drawn = ((1.0 - share) * x + share * y for x, y in ((a.real, b.real), (a.drawn, b.drawn)))
     return Scored(b.facts | between, real, b.metric, drawn)
 

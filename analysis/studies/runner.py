@@ -95,6 +95,7 @@ class _Run:
                 log.parent.mkdir(parents=True, exist_ok=True)
                 say(f"[{len(self.outcomes) + len(self.running) + 1}/{len(self.jobs)}] {name}")
                 self._remove_old(job)
+                self._remove_dependents(job)
                 with log.open("w") as file:
                     self.running[name] = self.launch(job, file, cores), cores, time.monotonic()
 
@@ -104,6 +105,12 @@ class _Run:
             shutil.rmtree(job.folder, ignore_errors=True)
         for path in job.outputs:
             path.unlink(missing_ok=True)
+
+    def _remove_dependents(self, job: Job) -> None:
+        """What jobs that need this one have begun, an interrupted one without a record, was of what it made before."""
+        for other in self.jobs.values():
+            if job.name in other.needs and other.folder:
+                shutil.rmtree(other.folder, ignore_errors=True)
 
     def _open(self) -> list[tuple[str, Job]]:
         return [(name, job) for name, job in self.jobs.items() if name not in self.outcomes]
