@@ -109,20 +109,20 @@ def extended(offset, size=0, big_endian=False):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("given", "says"),
     [
-        (extended(2**31), "it says its voxels begin at byte 2147483648; 8,388,608 is the most that is read"),
-        (extended(np.nan), "it says its voxels begin at byte nan"),
-        (extended(-352.0), "it says its voxels begin at byte -352"),
-        (extended(0.0), "it says it has extensions, and its voxels begin before"),
-        (extended(416, 2**31 - 16), "it has an extension of 2,147,483,632 bytes, of which 64 are there"),
-        (extended(416, 80, big_endian=True), "it has an extension of 80 bytes, of which 64 are there"),
-        (extended(416, -16), "it has an extension of -16 bytes"),
+        ((2**31,), "it says its voxels begin at byte 2147483648; 8,388,608 is the most that is read"),
+        ((np.nan,), "it says its voxels begin at byte nan"),
+        ((-352.0,), "it says its voxels begin at byte -352"),
+        ((0.0,), "it says it has extensions, and its voxels begin before"),
+        ((416, 2**31 - 16), "it has an extension of 2,147,483,632 bytes, of which 64 are there"),
+        ((416, 80, True), "it has an extension of 80 bytes, of which 64 are there"),
+        ((416, -16), "it has an extension of -16 bytes"),
     ],
 )
-def test_extensions_that_cannot_be_are_not_read(tmp_path, monkeypatch, content, says):
+def test_extensions_that_cannot_be_are_not_read(tmp_path, monkeypatch, given, says):
     path = tmp_path / "flair.nii.gz"
-    path.write_bytes(content)
+    path.write_bytes(extended(*given))
     monkeypatch.setattr(nibabel, "load", lambda path: pytest.fail("nibabel opened it"))
     with pytest.raises(CorruptImage) as raised:
         nifti.grid(path)
