@@ -104,6 +104,18 @@ def test_files_that_are_no_archive(tmp_path):
             opened(tmp_path, "medmnist", wrong)
 
 
+def test_an_encrypted_array_is_told(tmp_path):
+    path = medmnist(tmp_path / "set.npz")
+    content = bytearray(path.read_bytes())
+    for name in (b"train_labels.npy", b"test_images.npy"):
+        content[content.rindex(name) - 46 + 8] |= 1  # the first flag, in the archive's directory
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"set\.npz: train_labels is encrypted, which is not read: save"):
+        opened(tmp_path, "medmnist", path)
+    with pytest.raises(UserError, match="not an intact .npz"):
+        next(npz.stream(path, "test_images", 1))
+
+
 def test_damaged_pixels_are_noticed(tmp_path):
     path = medmnist(tmp_path / "set.npz", size=64)
     with zipfile.ZipFile(path) as archive:
