@@ -17,6 +17,8 @@ from data.images import MAX_PIXELS
 
 _KEYS = tuple(f"{split}_{part}" for split in splits.NAMES for part in ("images", "labels"))
 _ROWS = 256  # images read at once
+MAX_CLASSES = 10_000  # columns of labels, or names of classes; more cannot be meant
+MAX_LABELS = 1 << 26  # of one split (512 MiB as int64): labels are read whole, and zeros take hardly any disk
 
 
 class Medmnist(base.Records, skip_registration=True):
@@ -112,6 +114,12 @@ def _check(path: Path, headers: dict) -> tuple[tuple[int, ...], np.dtype]:
                 f"{path}: {split}_labels is {label_kind} {labels}; integers, one row for each of "
                 f"the {images[0]} images, are needed."
             )
+        columns = labels[1] if len(labels) == 2 else 1
+        if not 1 <= columns <= MAX_CLASSES or labels[0] * columns > MAX_LABELS:
+            raise UserError(
+                f"{path}: {split}_labels has shape {labels}; from 1 to {MAX_CLASSES:,} columns, and {MAX_LABELS:,} "
+                "labels at most, are read: split the file, or leave columns out."
+            )
     return (shape[1], shape[2], shape[3] if len(shape) == 4 else 1), dtype
 
 
@@ -125,6 +133,8 @@ def _classes(path: Path, labels: dict[str, np.ndarray]) -> tuple[tuple[str, ...]
     top = max(int(rows.max(initial=0)) for rows in labels.values())
     low = min(int(rows.min(initial=0)) for rows in labels.values())
     known = len(names) or (max(2, int(labels["train"].max(initial=0)) + 1) if exclusive else columns)
+    if known > MAX_CLASSES:
+        raise UserError(f"{path} holds labels up to {top}; {MAX_CLASSES:,} classes are the most: correct the labels.")
     if low < 0 or top >= (known if exclusive else 2) or any(r.shape[1] != columns for r in labels.values()):
         raise UserError(
             f"{path} holds labels from {low} to {top}, outside the {known} classes of its training split "

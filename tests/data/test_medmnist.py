@@ -139,6 +139,29 @@ def test_few_bytes_that_unpack_to_gigabytes(tmp_path, monkeypatch):
     assert {len(part) for part in npz.stream(path, "train_images", 256)} == {1}  # a row at least
 
 
+@pytest.mark.parametrize("columns", [0, 10_001, 3_000_000])
+def test_labels_that_cannot_be_meant_are_not_read(tmp_path, monkeypatch, columns):
+    path = medmnist(tmp_path / "set.npz", val_labels=np.zeros((6, columns), np.uint8))
+    monkeypatch.setattr(npz, "load", lambda *_: pytest.fail("labels were read"))
+    says = rf"set\.npz: val_labels has shape \(6, {columns}\); from 1 to 10,000 columns"
+    with pytest.raises(UserError, match=says):
+        opened(tmp_path, "medmnist", path)
+
+
+def test_more_labels_than_can_be_held_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(medmnist_builder, "MAX_LABELS", 99)
+    monkeypatch.setattr(npz, "load", lambda *_: pytest.fail("labels were read"))
+    with pytest.raises(UserError, match=r"train_labels has shape \(20, 5\); .* and 99 labels at most"):
+        opened(tmp_path, "medmnist", medmnist(tmp_path / "set.npz", columns=5))
+
+
+def test_a_label_that_would_make_too_many_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr(medmnist_builder, "MAX_CLASSES", 19)
+    labels = np.arange(20)[:, None]
+    with pytest.raises(UserError, match=r"holds labels up to 19; 19 classes are the most"):
+        opened(tmp_path, "medmnist", medmnist(tmp_path / "set.npz", train_labels=labels))
+
+
 def test_a_header_that_promises_a_terabyte_is_not_believed(tmp_path):
     path = medmnist(tmp_path / "set.npz")
     header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1024, 1024), }"
