@@ -11,7 +11,7 @@ from data.dataset import Dataset
 
 COPIES = 8  # bits of 256: copies of one image; two patients' images differ in more
 LISTED = 1000  # pairs of near-duplicates that are named, of each two splits
-_CHUNK = 1024  # images looked at together
+_VALUES = 1 << 22  # values looked at together (an image at least): to count them, numpy makes each one of 8 bytes
 _QUANTILES = (0.01, 0.5, 0.99)
 
 
@@ -96,7 +96,8 @@ def _intensity(stored: np.ndarray) -> dict[str, float]:
 
 
 def _parts(array: np.ndarray):
-    return (np.asarray(array[at : at + _CHUNK]) for at in range(0, len(array), _CHUNK))
+    rows = max(1, _VALUES // int(np.prod(array.shape[1:])))
+    return (np.asarray(array[at : at + rows]) for at in range(0, len(array), rows))
 
 
 def near_duplicates(dataset: Dataset, distance: int) -> Duplicates:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,17 @@ def test_numbers_are_those_of_the_arrays(tmp_path):
         assert tone["black"] == (pixels == -1).mean() and tone["levels"] == len(np.unique(pixels))
         sex = arrays["attributes"][:, dataset.info.recorded.index("sex")]
         assert of["attributes"]["sex"] == (float(sex.mean()), 1.0)
+
+
+def test_large_images_are_counted_a_few_at_a_time():
+    stored = np.zeros((64, 512, 512, 1), np.uint8)
+    stored[5, :2], stored[63, 511] = 7, 255
+    tracemalloc.start()
+    tone = summary._intensity(stored)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * 8 * stored.size / 4  # a quarter of them at once
+    assert tone["black"] == 1 - 1536 / stored.size and tone["white"] == 512 / stored.size and tone["levels"] == 3
 
 
 def test_uncertain_labels_are_counted_as_unknown(tmp_path):
