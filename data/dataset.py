@@ -107,7 +107,13 @@ class Dataset:
             return draws.Turns(members, seed, draws.turns(np.array(self.info.shares)))
         if not (training and self._balance):
             return draws.Orders(len(arrays["id"]), seed)
-        return draws.Turns(class_rows(arrays["label"][:, : len(self.info.classes)]), seed)
+        rows = class_rows(arrays["label"][:, : len(self.info.classes)])
+        if not rows:
+            raise UserError(
+                f"data.balance=True needs training images whose labels are known, and {self.info.name} has none: leave "
+                'it out, or set data.uncertain to another than "ignore".'
+            )
+        return draws.Turns(rows, seed)
 
     def epoch(
         self, split: str, batch_size: int, shard=(0, 1), raw: bool = False, limit: int = 0
@@ -132,9 +138,12 @@ class Dataset:
 
 
 def class_rows(label: np.ndarray) -> list[np.ndarray]:
-    """Rows of each class, of those that have any, and last of the images without a finding; label [n, k]."""
+    """Rows of each class, of those that have any, and last of the images without a finding; label [n, k].
+
+    An image without a known finding that has an unknown label (-1) is in none: it may have one.
+    """
     columns = [np.flatnonzero(column > 0) for column in label.T]
-    return [rows for rows in (*columns, np.flatnonzero((label <= 0).all(1))) if len(rows)]
+    return [rows for rows in (*columns, np.flatnonzero((label == 0).all(1))) if len(rows)]
 
 
 class _Stream:

@@ -45,8 +45,9 @@ def summarise(dataset: Dataset) -> dict:
 
     Returns:
         {split: {images, patients, groups (of near-duplicates kept together, where no patient is named), classes
-        {name: images}, without_finding, unknown (labels), attributes {name: (mean of the known, share known)},
-        masks {name: mean share of the image}, factors, intensity}}, intensities on the scale of [-1, 1].
+        {name: images}, without_finding (all labels known to be 0), unknown (labels), where there are undecided (images
+        with an unknown label and no finding), attributes {name: (mean of the known, share known)}, masks {name: mean
+        share of the image}, factors, intensity}}, intensities on the scale of [-1, 1].
     """
     return {split: _summarise(dataset, split) for split in splits.NAMES if dataset.info.sizes.get(split)}
 
@@ -60,10 +61,12 @@ def _summarise(dataset: Dataset, split: str) -> dict:
         "patients": len(np.unique(patient)) if info.patients else None,
         "groups": 0 if info.patients else len(np.unique(patient)),
         "classes": {name: int((column > 0.5).sum()) for name, column in zip(info.classes, label.T, strict=True)},
-        "without_finding": int((label <= 0).all(1).sum()) if info.classes else None,
+        "without_finding": int((label == 0).all(1).sum()) if info.classes else None,
         "unknown": int((label < 0).sum()),
         "intensity": _intensity(arrays["image"]),
     }
+    if facts["unknown"]:  # no finding is known, and that there is none is not either
+        facts["undecided"] = int(((label <= 0).all(1) & (label < 0).any(1)).sum())
     if "attributes" in arrays:
         columns = zip(info.recorded, arrays["attributes"].T, strict=True)
         facts["attributes"] = {name: _known(column) for name, column in columns}

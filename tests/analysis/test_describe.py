@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from analysis import describe
 from analysis.describe import main
 from data import summary
 from data.ranges import to_float
@@ -69,6 +70,24 @@ def test_uncertain_labels_are_counted_as_unknown(tmp_path):
     dataset = opened(tmp_path, "chexpert", chexpert(tmp_path / "chexpert"), uncertain="ignore")
     unknown = sum(of["unknown"] for of in summarise(dataset).values())
     assert unknown == sum((dataset.arrays(split)["label"] < 0).sum() for split in ("train", "val", "test")) > 0
+
+
+def test_an_image_is_without_a_finding_only_if_all_is_known(tmp_path):
+    source = chexpert(tmp_path / "chexpert")
+    dataset = opened(tmp_path, "chexpert", source, uncertain="ignore", classes=("Pneumonia", "Edema"))
+    for split, of in summarise(dataset).items():
+        label = dataset.arrays(split)["label"]
+        label[:, 1] = 0  # Edema is on every image
+        of = summary._summarise(dataset, split)
+        undecided = of.get("undecided", 0)  # not said where all is known
+        assert undecided == (label[:, 0] == -1).sum() and (undecided or split != "train")
+        assert of["without_finding"] == (label[:, 0] == 0).sum() and (of["without_finding"] or split != "train")
+        assert undecided + of["without_finding"] + of["classes"]["Pneumonia"] == of["images"]
+        said = describe._split_lines(split, of, dataset.info)[1]
+        assert f"without any {of['without_finding']} (" in said
+        assert f"none known but not all {of.get('undecided')} (" in said or not of["unknown"]
+    known = summarise(opened(tmp_path, "chexpert", source))
+    assert not any("undecided" in of or of["unknown"] for of in known.values())
 
 
 def pictures(folder: Path, part: str, seeds) -> None:
