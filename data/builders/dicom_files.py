@@ -23,7 +23,7 @@ from data.images import MAX_PIXELS
 
 _KEYWORDS = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "PatientID", "PatientSex", "PatientAge", "ViewPosition",
-    "NumberOfFrames", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated",
+    "NumberOfFrames", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored",
 )  # fmt: skip
 _MAX_INFLATED = 8 * MAX_PIXELS  # bytes of a deflated data set: 16-bit RGB of the largest image, and room
 WAY_OUT = ': replace it, or set data.on_error="skip" to leave such images out.'
@@ -96,6 +96,7 @@ def _header(file: BinaryIO, path: Path) -> Header | None:
         return None
     _check(found, bool(pixels))
     _check_decoder(found.file_meta.get("TransferSyntaxUID"), path)
+    _check_bits(found, path)
     texts = ("SOPInstanceUID", "StudyInstanceUID", "PatientID", "PatientSex", "PatientAge", "ViewPosition")
     values = found.Rows * found.Columns * found.get("SamplesPerPixel", 1)
     return Header(*(str(found.get(keyword) or "").strip() for keyword in texts), values)
@@ -152,6 +153,21 @@ def _check_decoder(syntax, path: Path) -> None:
         raise UserError(
             f"{path} is compressed as {syntax.name} ({syntax}), which no installed package decodes: "
             f'pip install -e ".[dicom]" does ({missing}).'
+        )
+
+
+def _check_bits(found, path: Path) -> None:
+    """UserError for JPEG of 12 bits: pydicom counts decoders of its 8-bit kind, which raise when they see the image."""
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import JPEGExtended12Bit
+
+    syntax = found.file_meta.TransferSyntaxUID
+    if syntax != JPEGExtended12Bit or found.get("BitsStored") in (None, 8):
+        return
+    if "pylibjpeg" not in get_decoder(syntax).available_plugins:
+        raise UserError(
+            f"{path} is compressed as {syntax.name} ({syntax}) with {found.BitsStored} bits a value, which no "
+            "installed package decodes: pip install pylibjpeg pylibjpeg-libjpeg does."
         )
 
 

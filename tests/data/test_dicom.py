@@ -184,6 +184,19 @@ def test_what_no_installed_package_decodes(tmp_path, monkeypatch):
     assert 'pip install -e ".[dicom]"' in message and "gdcm" in message
 
 
+def test_twelve_bits_that_decoders_only_claim_to_decode(tmp_path, monkeypatch):
+    from pydicom.pixels.decoders.base import Decoder
+
+    monkeypatch.setattr(Decoder, "available_plugins", property(lambda self: ("gdcm", "pillow")))
+    source = tree(tmp_path / "source")
+    save(source / "jpeg", encapsulated(), uid.JPEGExtended12Bit)
+    says = f"source/jpeg is compressed as {uid.JPEGExtended12Bit.name} (1.2.840.10008.1.2.4.51) with 12 bits a value"
+    message = refused(tmp_path, "dicom", source, says, on_error="skip")  # a package is missing, no image is bad
+    assert "pip install pylibjpeg pylibjpeg-libjpeg does" in message
+    monkeypatch.setattr(Decoder, "available_plugins", property(lambda self: ("pylibjpeg",)))
+    assert dicom_files.header(source / "jpeg").values == 256
+
+
 def test_files_that_do_not_keep_to_the_standard_make_no_noise(tmp_path, capfd, caplog):
     odd = {"StudyInstanceUID": "not a UID", "PatientAge": "forty", "ViewPosition": "x" * 99}  # seen in the header
     steep = {"VOILUTFunction": "SIGMOID", "WindowCenter": 2000, "WindowWidth": 1}  # overflows with the pixels
