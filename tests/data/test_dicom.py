@@ -242,6 +242,28 @@ def test_no_patient_is_in_two_splits(tmp_path, capsys):
     assert "60 images have no PatientID; the StudyInstanceUID stands" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "stands", "people"),
+    [
+        ({"SeriesInstanceUID": 1, "FrameOfReferenceUID": 2}, "FrameOfReferenceUID", 20),
+        ({"SeriesInstanceUID": 1}, "SeriesInstanceUID", 20),
+        ({}, None, 60),
+    ],
+)
+def test_images_without_patient_and_study_stay_together_by_what_there_is(tmp_path, capsys, given, stands, people):
+    for number in range(60):
+        shared = {name: number_uid(100 * part + number // 3) for name, part in given.items()}
+        atlas = {} if "FrameOfReferenceUID" in given else {"FrameOfReferenceUID": "1.2.840.10008.1.4.1.1"}
+        nameless = {"PatientID": "", "StudyInstanceUID": None}
+        save(tmp_path / "source" / str(number), image(number, **(nameless | atlas | shared)))
+    dataset = opened(tmp_path, "dicom", tmp_path / "source")
+    train, val, test = patients(dataset)
+    assert len(train | val | test) == people == len(train) + len(val) + len(test)
+    says = f"the {stands} stands for" if stands else "and no UID in common with others; each is taken for a patient of"
+    said = capsys.readouterr().err
+    assert f"dicom: 60 images have no PatientID{';' if stands else ''} {says}" in said and said.count("\n") == 1
+
+
 def labelled(tmp_path, rows, **options):
     source = tree(tmp_path / "source")
     save_table(tmp_path / "labels.csv", rows)
