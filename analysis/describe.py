@@ -81,6 +81,8 @@ def _split_lines(split: str, of: dict, info) -> list[str]:
     counts = [f"{name} {n:,} ({n * share:.1f} %)" for name, n in of["classes"].items()]
     if counts and not info.exclusive:
         counts.append(f"without any {of['without_finding']:,} ({of['without_finding'] * share:.1f} %)")
+        if "undecided" in of:
+            counts.append(f"none known but not all {of['undecided']:,} ({of['undecided'] * share:.1f} %)")
     text += [f"  {', '.join(counts)}"] if counts else []
     tone = of["intensity"]
     text.append(

@@ -14,6 +14,8 @@ from data.info import Info
 from data.label_means import LabelMeans, label_means
 
 _SMALL = ("id", "label", "attributes", "factors", "member")  # read whole: a few numbers an image
+_RECORDED = ("attributes", "factors")  # of them those in a batch as they are
+_WHOLE = 1 << 28  # bytes of a file up to which that is so: labels of 1,000 classes are 5 GB for ImageNet
 
 
 class Dataset:
@@ -65,7 +67,8 @@ class Dataset:
         n, found = self.info.sizes[split], {}
         try:
             for path in sorted((self._folder / split).glob("*.npy")):
-                found[path.stem] = np.load(path, mmap_mode=None if path.stem in _SMALL else "r")
+                whole = path.stem in _SMALL and path.stat().st_size <= _WHOLE
+                found[path.stem] = np.load(path, mmap_mode=None if whole else "r")
                 if len(found[path.stem]) != n:
                     raise ValueError(f"{path.name} holds {len(found[path.stem])} rows, not {n}")
         except (OSError, ValueError) as error:
@@ -107,7 +110,13 @@ class Dataset:
             return draws.Turns(members, seed, draws.turns(np.array(self.info.shares)))
         if not (training and self._balance):
             return draws.Orders(len(arrays["id"]), seed)
-        return draws.Turns(class_rows(arrays["label"][:, : len(self.info.classes)]), seed)
+        rows = class_rows(arrays["label"][:, : len(self.info.classes)])
+        if not rows:
+            raise UserError(
+                f"data.balance=True needs training images whose labels are known, and {self.info.name} has none: leave "
+                'it out, or set data.uncertain to another than "ignore".'
+            )
+        return draws.Turns(rows, seed)
 
     def epoch(
         self, split: str, batch_size: int, shard=(0, 1), raw: bool = False, limit: int = 0
@@ -132,9 +141,12 @@ class Dataset:
 
 
 def class_rows(label: np.ndarray) -> list[np.ndarray]:
-    """Rows of each class, of those that have any, and last of the images without a finding; label [n, k]."""
+    """Rows of each class, of those that have any, and last of the images without a finding; label [n, k].
+
+    An image without a known finding that has an unknown label (-1) is in none: it may have one.
+    """
     columns = [np.flatnonzero(column > 0) for column in label.T]
-    return [rows for rows in (*columns, np.flatnonzero((label <= 0).all(1))) if len(rows)]
+    return [rows for rows in (*columns, np.flatnonzero((label == 0).all(1))) if len(rows)]
 
 
 class _Stream:
@@ -183,14 +195,14 @@ def _batch(
     image = image if stains is None else stain.change(image, *stains)
     batch = {
         "image": image if raw else ranges.to_float(image),
-        "label": arrays["label"][index],
-        "id": arrays["id"][index],
+        "label": np.asarray(arrays["label"][index]),
+        "id": np.asarray(arrays["id"][index]),
         "weight": np.ones(len(index), np.float32),
     }
     for name in ("mask", "masks"):
         if name in arrays:
             batch[name] = _flip(_rows(arrays[name], index), flipped).astype(np.float32)
-    return batch | {name: arrays[name][index] for name in ("attributes", "factors") if name in arrays}
+    return batch | {name: np.asarray(arrays[name][index]) for name in _RECORDED if name in arrays}
 
 
 def _rows(array: np.ndarray, index: np.ndarray) -> np.ndarray:

@@ -199,20 +199,21 @@ def _which(rater: int, source) -> str:
 
 
 class _Writer:
-    """The arrays of one split: pixels and masks streamed, the rest (a few numbers an image) at the end."""
+    """The arrays of one split: pixels, masks and labels streamed, the rest (a few numbers an image) at the end."""
 
     def __init__(self, folder: Path, source, options: DataOptions, view: View, numbers: dict[int, int]):
         """numbers: patient's hash -> running number, shared by the splits; each new patient is added."""
         size, stored = options.image_size, ranges.DTYPES[options.bits]
         self._folder, self._view, self._numbers = folder, view, numbers
         self._image = NpyWriter(folder / "image.npy", (size, size, options.channels), stored)
+        self._label = NpyWriter(folder / "label.npy", (len(view.classes) + len(options.attributes),), np.float32)
         self._mask = self._masks = None
         if source.mask_channels:
             shape = (size, size, len(source.mask_channels))
             self._mask = NpyWriter(folder / "mask.npy", shape, np.uint8)
             if source.raters > 1:
                 self._masks = NpyWriter(folder / "masks.npy", (source.raters, *shape), np.uint8)
-        self._small = {"label": [], "key": [], "patient": []}
+        self._small = {"key": [], "patient": []}
         self._small |= {name: [] for name in ("attributes", "factors") if getattr(source, name)}
         self.rows, self.patients, self._ids = 0, 0, []
 
@@ -228,18 +229,18 @@ class _Writer:
             self._mask.append(consensus(masks))
             if self._masks:
                 self._masks.append(masks)
+        self._label.append(np.stack([self._view.label(record) for _, record, _, _ in decoded]))
         self._ids += [number for number, *_ in decoded]
         for _, record, _, _ in decoded:
             for name, rows in self._small.items():
-                rows.append(self._view.label(record) if name == "label" else record[name])
+                rows.append(record[name])
         self.rows += len(decoded)
 
     def __enter__(self) -> "_Writer":
         return self
 
     def __exit__(self, kind, *_) -> None:
-        self._image.close()
-        for writer in (self._mask, self._masks):
+        for writer in (self._image, self._label, self._mask, self._masks):
             if writer:
                 writer.close()
         if kind or not self.rows:

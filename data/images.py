@@ -14,6 +14,7 @@ from data import png16
 from data.errors import CorruptImage, UserError
 
 MAX_PIXELS = 100_000_000  # refuse more: a few kilobytes can unpack to gigabytes
+MAX_BYTES = 4 * MAX_PIXELS  # of a decoded image; 16-bit colour alone takes more than 4 a pixel, and threads decode four
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 _NPY = b"\x93NUMPY"  # how the bytes of `encode_array` begin
 _PARSING = threading.Lock()  # numpy parses their header with ast, which threads break (CPython issue 106905)
@@ -43,7 +44,7 @@ def _read(encoded: bytes, name: str, bits: int) -> np.ndarray:
         if encoded[:6] == _NPY:
             return _array(encoded)
         if bits == 16 and png16.is_colour16(encoded):
-            return png16.decode(encoded, MAX_PIXELS)
+            return png16.decode(encoded, MAX_BYTES)
         return _pixels(encoded, bits)
     except Exception as error:  # on a damaged file Pillow raises nearly anything, TypeError included
         raise CorruptImage(f"{name} cannot be read ({error}){WAY_OUT}") from error

@@ -23,11 +23,13 @@ from data.errors import UserError
 from data.info import Info
 from data.npy import NpyWriter
 from data.options import DataOptions
+from data.prepare import DRAWN
 
 _ENTRY = re.compile(r"(?P<name>[^\[@=]+)(\[(?P<options>[^\]]*)\])?(@(?P<dir>.*))?=(?P<share>[0-9]+\.?[0-9]*|\.[0-9]+)")
 _FORM = '"NAME@DIR=SHARE" or "NAME[option=value,...]@DIR=SHARE"'
 _OWN = ("classes", "attributes", "view", "masks", "window")  # options that each member gives itself
 _SHARED = ("image_size", "channels", "bits", "flip", "stain")  # options that are the mix's, alike for all
+_SPLITS = ("split", "official_split", "near_duplicates")  # options that decide which split an image is in
 _KINDS = typing.get_type_hints(DataOptions)
 _FORMAT = 2  # of the arrays: another where the same members would become other numbers
 _CHUNK = 1024  # images copied at once
@@ -37,7 +39,8 @@ def members(options: DataOptions) -> tuple[list[DataOptions], list[float]]:
     """The options of each member, and its share of training (sum 1).
 
     Raises:
-        UserError: an entry of data.mix that is not understood, or an option that belongs into the entries.
+        UserError: an entry of data.mix that is not understood, an option that belongs into the entries, or one dataset
+            that is split in two ways.
     """
     for name in _OWN:
         if getattr(options, name):
@@ -58,7 +61,9 @@ def members(options: DataOptions) -> tuple[list[DataOptions], list[float]]:
             f"{TURNS:,} is the least; raise it, or leave that member out."
         )
     shared = dataclasses.replace(options, name="", dir="", mix=())
-    return [_member(shared, match) for match in found], shares.tolist()
+    chosen = [_member(shared, match) for match in found]
+    _check_splits(chosen)
+    return chosen, shares.tolist()
 
 
 def _member(shared: DataOptions, match: re.Match) -> DataOptions:
@@ -73,6 +78,27 @@ def _member(shared: DataOptions, match: re.Match) -> DataOptions:
     member = dataclasses.replace(shared, **changes)
     member.check()
     return member
+
+
+def _check_splits(chosen: list[DataOptions]) -> None:
+    """UserError for a dataset that is split in two ways: one person would be in training and in the test."""
+    first: dict[tuple, DataOptions] = {}
+    for member in chosen:
+        other = first.setdefault(_source(member), member)
+        for key in _SPLITS:
+            one, two = getattr(other, key), getattr(member, key)
+            if one != two:
+                where = f"{member.name}@{member.dir}" if member.dir else member.name
+                raise UserError(
+                    f"data.mix splits {where} in two ways, data.{key}={one} and {two}, which would put one person in "
+                    f"training and in the test: give its members the same {key}."
+                )
+
+
+def _source(member: DataOptions) -> tuple:
+    """What members have in common that show the same people; of what is drawn, another seed is another population."""
+    folder = Path(member.dir).expanduser().resolve() if member.dir else None
+    return member.name, folder, member.seed if member.name in DRAWN else 0
 
 
 def _value(key: str, text: str):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data import nifti_extensions
 from data.errors import CorruptImage
 
 EXTENSIONS = (".nii", ".nii.gz")
@@ -87,6 +88,7 @@ def _opened(path: Path):
     import nibabel
 
     try:
+        nifti_extensions.check(path)
         image = nibabel.load(path)
         shape, kind = image.shape, image.get_data_dtype()
     except Exception as error:  # on a damaged header nibabel raises nearly anything

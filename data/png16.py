@@ -16,14 +16,17 @@ def is_colour16(encoded: bytes) -> bool:
     return encoded[:8] == _SIGNATURE and len(encoded) > 26 and encoded[24] == 16 and encoded[25] in (2, 6)
 
 
-def decode(encoded: bytes, max_pixels: int) -> np.ndarray:
-    """uint16 [h, w, 3]; alpha is dropped. ValueError for a damaged, interlaced or oversized file."""
+def decode(encoded: bytes, max_bytes: int) -> np.ndarray:
+    """uint16 [h, w, 3]; alpha is dropped. ValueError for a damaged, interlaced or oversized file.
+
+    max_bytes: of the pixels as the file has them, alpha included; about five times as much is held for a moment.
+    """
     width, height = struct.unpack(">II", encoded[16:24])
-    if not 0 < width * height <= max_pixels:
-        raise ValueError(f"{width}x{height} is nothing, or more than {max_pixels:,} pixels")
+    bpp = 6 if encoded[25] == 2 else 8  # bytes a pixel
+    if not 0 < width * height * bpp <= max_bytes:
+        raise ValueError(f"{width}x{height} is nothing, or more than {max_bytes:,} bytes at {bpp} a pixel")
     if encoded[28]:
         raise ValueError("interlaced 16-bit colour PNG is not supported: save it without interlacing")
-    bpp = 6 if encoded[25] == 2 else 8  # bytes a pixel
     rows = _inflate(_chunks(encoded), height, 1 + width * bpp)
     pixels = _unfilter(rows[:, 0], rows[:, 1:].reshape(height, width, bpp))
     return np.ascontiguousarray(pixels).view(">u2")[..., :3].astype(np.uint16)

@@ -11,7 +11,7 @@ from data.dataset import Dataset
 
 COPIES = 8  # bits of 256: copies of one image; two patients' images differ in more
 LISTED = 1000  # pairs of near-duplicates that are named, of each two splits
-_CHUNK = 1024  # images looked at together
+_VALUES = 1 << 22  # values looked at together (an image at least): to count them, numpy makes each one of 8 bytes
 _QUANTILES = (0.01, 0.5, 0.99)
 
 
@@ -45,8 +45,9 @@ def summarise(dataset: Dataset) -> dict:
 
     Returns:
         {split: {images, patients, groups (of near-duplicates kept together, where no patient is named), classes
-        {name: images}, without_finding, unknown (labels), attributes {name: (mean of the known, share known)},
-        masks {name: mean share of the image}, factors, intensity}}, intensities on the scale of [-1, 1].
+        {name: images}, without_finding (all labels known to be 0), unknown (labels), where there are undecided (images
+        with an unknown label and no finding), attributes {name: (mean of the known, share known)}, masks {name: mean
+        share of the image}, factors, intensity}}, intensities on the scale of [-1, 1].
     """
     return {split: _summarise(dataset, split) for split in splits.NAMES if dataset.info.sizes.get(split)}
 
@@ -60,10 +61,12 @@ def _summarise(dataset: Dataset, split: str) -> dict:
         "patients": len(np.unique(patient)) if info.patients else None,
         "groups": 0 if info.patients else len(np.unique(patient)),
         "classes": {name: int((column > 0.5).sum()) for name, column in zip(info.classes, label.T, strict=True)},
-        "without_finding": int((label <= 0).all(1).sum()) if info.classes else None,
+        "without_finding": int((label == 0).all(1).sum()) if info.classes else None,
         "unknown": int((label < 0).sum()),
         "intensity": _intensity(arrays["image"]),
     }
+    if facts["unknown"]:  # no finding is known, and that there is none is not either
+        facts["undecided"] = int(((label <= 0).all(1) & (label < 0).any(1)).sum())
     if "attributes" in arrays:
         columns = zip(info.recorded, arrays["attributes"].T, strict=True)
         facts["attributes"] = {name: _known(column) for name, column in columns}
@@ -96,7 +99,8 @@ def _intensity(stored: np.ndarray) -> dict[str, float]:
 
 
 def _parts(array: np.ndarray):
-    return (np.asarray(array[at : at + _CHUNK]) for at in range(0, len(array), _CHUNK))
+    rows = max(1, _VALUES // int(np.prod(array.shape[1:])))
+    return (np.asarray(array[at : at + rows]) for at in range(0, len(array), rows))
 
 
 def near_duplicates(dataset: Dataset, distance: int) -> Duplicates:

@@ -14,6 +14,7 @@ import io
 import itertools
 import json
 import logging
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -81,8 +82,10 @@ class Example:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The whole file; UserError when it cannot be read."""
+    """The whole file; UserError when it cannot be read or is none: a pipe would wait, a device never end."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UserError(f"{path} is no regular file, or a link to none: put the image there, or take it away.")
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error

@@ -6,6 +6,7 @@ id could be looked up by trying all). Paths, which may hold names, are in error 
 gray levels: data/builders/dicom_pixels.py. Labels: data/builders/dicom_labels.py.
 """
 
+import collections
 import hashlib
 import sys
 from collections.abc import Iterator
@@ -19,11 +20,12 @@ from data.errors import CorruptImage, UserError
 
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}  # PS3.5 6.2, value representation AS
 _RECORDED = ("view", "lateral", "sex", "age")
+_STAND = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID")  # for the patient, the widest first
 _SIDES = {"PA": "frontal", "AP": "frontal", "LL": "lateral", "RL": "lateral", "LATERAL": "lateral"}
 
 
 class Dicom(base.Records, skip_registration=True):
-    """Split by PatientID; by StudyInstanceUID where that is empty.
+    """Split by PatientID; where that is empty by StudyInstanceUID, FrameOfReferenceUID or SeriesInstanceUID.
 
     Of several files of one SOPInstanceUID the first by path is kept; the others count as skipped.
     """
@@ -33,7 +35,8 @@ class Dicom(base.Records, skip_registration=True):
     def scan(self) -> base.Source:
         folder = base.folder_of(self.options, "DICOM files, in any folders")
         labels = dicom_labels.read(folder, self.options.labels)
-        self._repeated = self._without_id = self._bytes = 0
+        self._repeated = self._bytes = 0
+        self._stand = collections.Counter()  # images, by what tells their patients apart
         with dicom_files.quiet():
             skipped = self._add(folder, labels)
         if not (self.examples or skipped):
@@ -79,8 +82,8 @@ class Dicom(base.Records, skip_registration=True):
 
     def _example(self, path: Path, header: dicom_files.Header, label: np.ndarray) -> base.Example:
         key = hashlib.sha256(header.uid.encode()).hexdigest()[:32]
-        patient = header.patient or header.study or header.uid
-        self._without_id += not header.patient
+        stands, patient = next((name, text) for name, text in _patients(header) if text)
+        self._stand[stands] += 1
         self._bytes += 2 * header.values
         split = splits.assign(patient, self.options.split)
         return base.Example(key, split, path, label, patient, _attributes(header))
@@ -96,9 +99,10 @@ class Dicom(base.Records, skip_registration=True):
     def _say(self) -> None:
         notes = [
             (self._repeated, "have the SOPInstanceUID of another file and are left out"),
-            (self._without_id, "have no PatientID; the StudyInstanceUID stands for the patient"),
         ]
-        for count, what in notes:
+        notes += [(self._stand[name], f"have no PatientID; the {name} stands for the patient") for name in _STAND]
+        alone = "have no PatientID and no UID in common with others; each is taken for a patient of its own"
+        for count, what in [*notes, (self._stand["SOPInstanceUID"], alone)]:
             if count:
                 print(f"dicom: {count} images {what}.", file=sys.stderr)
 
@@ -121,6 +125,13 @@ class Dicom(base.Records, skip_registration=True):
             if self.options.on_error == "fail":
                 raise
             return b""  # no image: counted as skipped, like any that is damaged, when the records are decoded
+
+
+def _patients(header: dicom_files.Header) -> Iterator[tuple[str, str]]:
+    """What tells patients apart, best first: (name of the element, its value)."""
+    yield "PatientID", header.patient
+    yield from zip(_STAND, (header.study, header.frame, header.series), strict=True)
+    yield "SOPInstanceUID", header.uid
 
 
 def _attributes(header: dicom_files.Header) -> tuple[float, ...]:

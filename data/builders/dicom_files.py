@@ -23,8 +23,14 @@ from data.images import MAX_PIXELS
 
 _KEYWORDS = (
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "PatientID", "PatientSex", "PatientAge", "ViewPosition",
-    "NumberOfFrames", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated",
+    "NumberOfFrames", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored",
+    "FrameOfReferenceUID", "SeriesInstanceUID",
 )  # fmt: skip
+_TEXTS = {
+    "uid": "SOPInstanceUID", "study": "StudyInstanceUID", "frame": "FrameOfReferenceUID", "series": "SeriesInstanceUID",
+    "patient": "PatientID", "sex": "PatientSex", "age": "PatientAge", "view": "ViewPosition",
+}  # fmt: skip
+_WELL_KNOWN = "1.2.840.10008."  # frames of reference of atlases (PS3.6 table A-2), which many people share
 _MAX_INFLATED = 8 * MAX_PIXELS  # bytes of a deflated data set: 16-bit RGB of the largest image, and room
 WAY_OUT = ': replace it, or set data.on_error="skip" to leave such images out.'
 
@@ -39,6 +45,8 @@ class Header:
 
     uid: str  # SOPInstanceUID
     study: str  # StudyInstanceUID
+    frame: str  # FrameOfReferenceUID, of one person alone
+    series: str  # SeriesInstanceUID
     patient: str  # PatientID
     sex: str
     age: str
@@ -96,9 +104,11 @@ def _header(file: BinaryIO, path: Path) -> Header | None:
         return None
     _check(found, bool(pixels))
     _check_decoder(found.file_meta.get("TransferSyntaxUID"), path)
-    texts = ("SOPInstanceUID", "StudyInstanceUID", "PatientID", "PatientSex", "PatientAge", "ViewPosition")
-    values = found.Rows * found.Columns * found.get("SamplesPerPixel", 1)
-    return Header(*(str(found.get(keyword) or "").strip() for keyword in texts), values)
+    _check_bits(found, path)
+    texts = {name: str(found.get(keyword) or "").strip() for name, keyword in _TEXTS.items()}
+    if texts["frame"].startswith(_WELL_KNOWN):
+        texts["frame"] = ""
+    return Header(**texts, values=found.Rows * found.Columns * found.get("SamplesPerPixel", 1))
 
 
 @functools.cache
@@ -152,6 +162,21 @@ def _check_decoder(syntax, path: Path) -> None:
         raise UserError(
             f"{path} is compressed as {syntax.name} ({syntax}), which no installed package decodes: "
             f'pip install -e ".[dicom]" does ({missing}).'
+        )
+
+
+def _check_bits(found, path: Path) -> None:
+    """UserError for JPEG of 12 bits: pydicom counts decoders of its 8-bit kind, which raise when they see the image."""
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import JPEGExtended12Bit
+
+    syntax = found.file_meta.TransferSyntaxUID
+    if syntax != JPEGExtended12Bit or found.get("BitsStored") in (None, 8):
+        return
+    if "pylibjpeg" not in get_decoder(syntax).available_plugins:
+        raise UserError(
+            f"{path} is compressed as {syntax.name} ({syntax}) with {found.BitsStored} bits a value, which no "
+            "installed package decodes: pip install pylibjpeg pylibjpeg-libjpeg does."
         )
 
 

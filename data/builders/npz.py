@@ -17,7 +17,7 @@ def headers(path: Path, keys: tuple[str, ...]) -> dict[str, tuple[tuple[int, ...
     """Shape and dtype of each array, read from its header alone.
 
     Raises:
-        UserError: not an archive, a key is missing, pickled objects, or fewer bytes than the shape says.
+        UserError: not an archive, a key is missing, encrypted, pickled objects, or fewer bytes than the shape says.
     """
     with _opened(path) as archive:
         found = [name.removesuffix(".npy") for name in archive.namelist()]
@@ -30,6 +30,8 @@ def headers(path: Path, keys: tuple[str, ...]) -> dict[str, tuple[tuple[int, ...
 
 
 def _header(path: Path, archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype]:
+    if archive.getinfo(f"{key}.npy").flag_bits & 1:
+        raise UserError(f"{path}: {key} is encrypted, which is not read: save the file without a password.")
     with archive.open(f"{key}.npy") as member:
         shape, fortran, dtype = _read_header(member)
         size = archive.getinfo(f"{key}.npy").file_size - member.tell()
@@ -76,5 +78,5 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise UserError(f"{path} is not an intact .npz archive ({error}): download it again.") from error

@@ -41,7 +41,7 @@ def read(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
 def within(folder: Path, name: str, table: Path) -> Path:
     """folder / name; UserError for a name that leaves the folder."""
     path = PurePosixPath(name.replace("\\", "/"))
-    if not name or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
         raise UserError(f"{table} names {name!r}, which is not inside {folder}: use the official table.")
     return folder / path
 

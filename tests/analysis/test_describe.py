@@ -2,12 +2,14 @@
 
 import json
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from analysis import describe
 from analysis.describe import main
 from data import summary
 from data.ranges import to_float
@@ -53,10 +55,39 @@ def test_numbers_are_those_of_the_arrays(tmp_path):
         assert of["attributes"]["sex"] == (float(sex.mean()), 1.0)
 
 
+def test_large_images_are_counted_a_few_at_a_time():
+    stored = np.zeros((64, 512, 512, 1), np.uint8)
+    stored[5, :2], stored[63, 511] = 7, 255
+    tracemalloc.start()
+    tone = summary._intensity(stored)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * 8 * stored.size / 4  # a quarter of them at once
+    assert tone["black"] == 1 - 1536 / stored.size and tone["white"] == 512 / stored.size and tone["levels"] == 3
+
+
 def test_uncertain_labels_are_counted_as_unknown(tmp_path):
     dataset = opened(tmp_path, "chexpert", chexpert(tmp_path / "chexpert"), uncertain="ignore")
     unknown = sum(of["unknown"] for of in summarise(dataset).values())
     assert unknown == sum((dataset.arrays(split)["label"] < 0).sum() for split in ("train", "val", "test")) > 0
+
+
+def test_an_image_is_without_a_finding_only_if_all_is_known(tmp_path):
+    source = chexpert(tmp_path / "chexpert")
+    dataset = opened(tmp_path, "chexpert", source, uncertain="ignore", classes=("Pneumonia", "Edema"))
+    for split, of in summarise(dataset).items():
+        label = dataset.arrays(split)["label"]
+        label[:, 1] = 0  # Edema is on every image
+        of = summary._summarise(dataset, split)
+        undecided = of.get("undecided", 0)  # not said where all is known
+        assert undecided == (label[:, 0] == -1).sum() and (undecided or split != "train")
+        assert of["without_finding"] == (label[:, 0] == 0).sum() and (of["without_finding"] or split != "train")
+        assert undecided + of["without_finding"] + of["classes"]["Pneumonia"] == of["images"]
+        said = describe._split_lines(split, of, dataset.info)[1]
+        assert f"without any {of['without_finding']} (" in said
+        assert f"none known but not all {of.get('undecided')} (" in said or not of["unknown"]
+    known = summarise(opened(tmp_path, "chexpert", source))
+    assert not any("undecided" in of or of["unknown"] for of in known.values())
 
 
 def pictures(folder: Path, part: str, seeds) -> None:

@@ -1,6 +1,7 @@
 """Wrong input ends in one sentence that names the file or key and the way out; nothing half-written stays."""
 
 import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_a_label_outside_the_list(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["../../secret.png", "/etc/passwd", "images/a.png", "C:\\a.png", ""])
+@pytest.mark.parametrize("name", ["../../secret.png", "/etc/passwd", "images/a.png", "C:\\a.png", "", ".", "./"])
 def test_a_path_that_leaves_the_folder(tmp_path, name):
     source = nih(tmp_path / "nih")
     layouts.write(tmp_path / "secret.png", layouts.picture(0))
@@ -166,6 +167,30 @@ def test_an_image_that_cannot_be_used(tmp_path, spoil, says):
     dataset = opened(tmp_path, "folder", source, on_error="skip")
     assert dataset.info.skipped == 1 and sum(dataset.info.sizes.values()) == 29
     assert b"dog/03.png" not in layouts.everything(dataset)
+
+
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def endless(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("spoil", [pipe, endless])
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+def test_what_is_no_regular_file_is_never_read(tmp_path, monkeypatch, spoil, on_error):
+    read = pathlib.Path.read_bytes
+    monkeypatch.setattr(pathlib.Path, "read_bytes", lambda path: read(path) if path.is_file() else pytest.fail("read"))
+    for name, source, image in (
+        ("folder", folder(tmp_path / "mine"), "dog/03.png"),
+        ("nih", nih(tmp_path / "nih"), "images/00000003_001.png"),
+    ):
+        spoil(source / image)
+        refused(tmp_path, name, source, f"{source / image} is no regular file", on_error=on_error)
 
 
 def test_float_images_without_a_window_are_no_corrupt_images(tmp_path):

@@ -1,11 +1,14 @@
 """Volumes and options of volumes that cannot be used: one sentence that names the file or key, nothing left behind."""
 
 import gzip
+import struct
 
 import nibabel
 import numpy as np
 import pytest
 
+from data import nifti
+from data.errors import CorruptImage
 from tests.data.layouts import everything, opened
 from tests.data.niftis import SHAPE, brats, brats_file, head, regions, save
 from tests.data.test_bad_input import refused
@@ -94,6 +97,52 @@ def test_a_header_that_claims_more_than_can_be_held_is_refused_unread(tmp_path, 
     flair(source).write_bytes(gzip.compress(header.binaryblock + bytes(4)))
     monkeypatch.setattr(nibabel.Nifti1Image, "get_fdata", lambda *a, **k: pytest.fail("voxels were read"))
     refused(tmp_path, "brats", source, "shape (2000, 2000, 2000), more than 67,108,864 voxels")
+
+
+def extended(offset, size=0, big_endian=False):
+    """A gzipped volume without voxels that says it has an extension of `size` bytes before byte `offset`."""
+    header = nibabel.Nifti1Header(endianness=">" if big_endian else "<")
+    header.set_data_shape(SHAPE)
+    header["vox_offset"] = offset
+    extension = b"\1\0\0\0" + struct.pack(">2i" if big_endian else "<2i", size, 6) + bytes(56)
+    return gzip.compress(header.binaryblock + extension)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ((2**31,), "it says its voxels begin at byte 2147483648; 8,388,608 is the most that is read"),
+        ((np.nan,), "it says its voxels begin at byte nan"),
+        ((-352.0,), "it says its voxels begin at byte -352"),
+        ((0.0,), "it says it has extensions, and its voxels begin before"),
+        ((416, 2**31 - 16), "it has an extension of 2,147,483,632 bytes, of which 64 are there"),
+        ((416, 80, True), "it has an extension of 80 bytes, of which 64 are there"),
+        ((416, -16), "it has an extension of -16 bytes"),
+    ],
+)
+def test_extensions_that_cannot_be_are_not_read(tmp_path, monkeypatch, given, says):
+    path = tmp_path / "flair.nii.gz"
+    path.write_bytes(extended(*given))
+    monkeypatch.setattr(nibabel, "load", lambda path: pytest.fail("nibabel opened it"))
+    with pytest.raises(CorruptImage) as raised:
+        nifti.grid(path)
+    assert f"{path} cannot be read as NIfTI ({says}" in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("order", "<>")
+def test_extensions_do_no_harm(tmp_path, kind, order):
+    image = kind(head(1), np.eye(4), kind.header_class(endianness=order))
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(6, b"made by a scanner" * 9))
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(4, b""))
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    assert nifti.grid(tmp_path / "a.nii.gz").shape == SHAPE
+    np.testing.assert_array_equal(nifti.read(tmp_path / "a.nii.gz"), head(1))
+
+
+def test_the_flag_of_extensions_alone_does_no_harm(tmp_path):
+    (tmp_path / "a.nii.gz").write_bytes(extended(352.0))
+    assert nifti.grid(tmp_path / "a.nii.gz").shape == SHAPE
 
 
 def test_volumes_of_one_subject_are_on_one_grid(tmp_path):

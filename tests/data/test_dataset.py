@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from data import Info, UserError, draws, ranges
+from data import Info, UserError, dataset, decode, draws, npy, ranges
 from tests.data import layouts
 
 
@@ -37,6 +37,28 @@ def test_a_batch_is_what_the_design_says(cats):
     assert batch["image"].min() >= -1 and batch["image"].max() <= 1 and batch["image"].std() > 0.1
     assert set(np.unique(batch["mask"])) == {0, 1} and (batch["weight"] == 1).all()
     assert all(array.flags.writeable for array in batch.values())  # nobody's memory map
+
+
+def test_large_labels_stay_on_disk(cats, monkeypatch):
+    monkeypatch.setattr(dataset, "_WHOLE", 10)
+    large = type(cats)(cats._folder)
+    assert isinstance(large.arrays("train")["label"], np.memmap)
+    assert not isinstance(cats.arrays("train")["label"], np.memmap)
+    same(large.batches("train", 8, seed=0)[1], cats.batches("train", 8, seed=0)[1])
+    for batch in (large.batches("train", 8, seed=0)[0], next(large.epoch("train", 100))):
+        assert all(type(array) is np.ndarray and array.flags.writeable for array in batch.values())
+
+
+def test_labels_are_written_as_they_come(tmp_path, monkeypatch):
+    held = []
+    monkeypatch.setattr(decode, "_CHUNK", 4)
+    append = npy.NpyWriter.append
+    monkeypatch.setattr(npy.NpyWriter, "append", lambda self, rows: (held.append(rows.shape), append(self, rows))[1])
+    cats = layouts.opened(tmp_path, "folder", layouts.folder(tmp_path / "mine"))
+    labels = [shape for shape in held if len(shape) == 2]
+    assert max(rows for rows, _ in labels) <= 4 and sum(rows for rows, _ in labels) == 30
+    for key, label in layouts.everything(cats, "label").items():
+        assert label.tolist() == ([1, 0] if key.startswith(b"cat") else [0, 1]) and label.dtype == np.float32
 
 
 def test_ids_lead_back_to_the_stored_image(cats):

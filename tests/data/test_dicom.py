@@ -184,6 +184,19 @@ def test_what_no_installed_package_decodes(tmp_path, monkeypatch):
     assert 'pip install -e ".[dicom]"' in message and "gdcm" in message
 
 
+def test_twelve_bits_that_decoders_only_claim_to_decode(tmp_path, monkeypatch):
+    from pydicom.pixels.decoders.base import Decoder
+
+    monkeypatch.setattr(Decoder, "available_plugins", property(lambda self: ("gdcm", "pillow")))
+    source = tree(tmp_path / "source")
+    save(source / "jpeg", encapsulated(), uid.JPEGExtended12Bit)
+    says = f"source/jpeg is compressed as {uid.JPEGExtended12Bit.name} (1.2.840.10008.1.2.4.51) with 12 bits a value"
+    message = refused(tmp_path, "dicom", source, says, on_error="skip")  # a package is missing, no image is bad
+    assert "pip install pylibjpeg pylibjpeg-libjpeg does" in message
+    monkeypatch.setattr(Decoder, "available_plugins", property(lambda self: ("pylibjpeg",)))
+    assert dicom_files.header(source / "jpeg").values == 256
+
+
 def test_files_that_do_not_keep_to_the_standard_make_no_noise(tmp_path, capfd, caplog):
     odd = {"StudyInstanceUID": "not a UID", "PatientAge": "forty", "ViewPosition": "x" * 99}  # seen in the header
     steep = {"VOILUTFunction": "SIGMOID", "WindowCenter": 2000, "WindowWidth": 1}  # overflows with the pixels
@@ -227,6 +240,28 @@ def test_no_patient_is_in_two_splits(tmp_path, capsys):
     nameless = opened(tmp_path, "dicom", tree(tmp_path / "nameless", 20, 3, PatientID=""))
     assert len(set().union(*patients(nameless))) == 20  # by StudyInstanceUID
     assert "60 images have no PatientID; the StudyInstanceUID stands" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "stands", "people"),
+    [
+        ({"SeriesInstanceUID": 1, "FrameOfReferenceUID": 2}, "FrameOfReferenceUID", 20),
+        ({"SeriesInstanceUID": 1}, "SeriesInstanceUID", 20),
+        ({}, None, 60),
+    ],
+)
+def test_images_without_patient_and_study_stay_together_by_what_there_is(tmp_path, capsys, given, stands, people):
+    for number in range(60):
+        shared = {name: number_uid(100 * part + number // 3) for name, part in given.items()}
+        atlas = {} if "FrameOfReferenceUID" in given else {"FrameOfReferenceUID": "1.2.840.10008.1.4.1.1"}
+        nameless = {"PatientID": "", "StudyInstanceUID": None}
+        save(tmp_path / "source" / str(number), image(number, **(nameless | atlas | shared)))
+    dataset = opened(tmp_path, "dicom", tmp_path / "source")
+    train, val, test = patients(dataset)
+    assert len(train | val | test) == people == len(train) + len(val) + len(test)
+    says = f"the {stands} stands for" if stands else "and no UID in common with others; each is taken for a patient of"
+    said = capsys.readouterr().err
+    assert f"dicom: 60 images have no PatientID{';' if stands else ''} {says}" in said and said.count("\n") == 1
 
 
 def labelled(tmp_path, rows, **options):

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from data import DataOptions, UserError, images
+from data import png16 as png16_reader
 from tests.data.layouts import picture
 
 
@@ -90,6 +91,16 @@ def test_16_bit_colour_png_keeps_its_bits(channels):
             images.decode(broken, "a", bits=16)
     with pytest.raises(UserError, match="0x11 is nothing"):
         images.decode(encoded[:16] + bytes(4) + encoded[20:], "a", bits=16)
+
+
+@pytest.mark.parametrize(("channels", "side"), [(3, 8165), (4, 7072)])
+def test_16_bit_colour_is_bounded_by_its_bytes(monkeypatch, channels, side):
+    monkeypatch.setattr(png16_reader, "_inflate", lambda *_: pytest.fail("it was unpacked"))
+    encoded = png16(np.zeros((1, 1, channels), np.uint16), [0])
+    header = encoded[12:16] + struct.pack(">II", side, side) + encoded[24:29]
+    large = encoded[:12] + header + struct.pack(">I", zlib.crc32(header)) + encoded[33:]
+    with pytest.raises(UserError, match=f"more than 400,000,000 bytes at {2 * channels} a pixel"):
+        images.decode(large, "a", bits=16)
 
 
 def test_16_bit_colour_tiff_is_not_cut_to_8_bits_in_silence():

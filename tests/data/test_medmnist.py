@@ -104,6 +104,18 @@ def test_files_that_are_no_archive(tmp_path):
             opened(tmp_path, "medmnist", wrong)
 
 
+def test_an_encrypted_array_is_told(tmp_path):
+    path = medmnist(tmp_path / "set.npz")
+    content = bytearray(path.read_bytes())
+    for name in (b"train_labels.npy", b"test_images.npy"):
+        content[content.rindex(name) - 46 + 8] |= 1  # the first flag, in the archive's directory
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"set\.npz: train_labels is encrypted, which is not read: save"):
+        opened(tmp_path, "medmnist", path)
+    with pytest.raises(UserError, match="not an intact .npz"):
+        next(npz.stream(path, "test_images", 1))
+
+
 def test_damaged_pixels_are_noticed(tmp_path):
     path = medmnist(tmp_path / "set.npz", size=64)
     with zipfile.ZipFile(path) as archive:
@@ -125,6 +137,29 @@ def test_few_bytes_that_unpack_to_gigabytes(tmp_path, monkeypatch):
     assert [len(part) for part in npz.stream(path, "train_images", 256)] == [3] * 6 + [2]
     monkeypatch.setattr(npz, "SLICE_BYTES", 10)
     assert {len(part) for part in npz.stream(path, "train_images", 256)} == {1}  # a row at least
+
+
+@pytest.mark.parametrize("columns", [0, 10_001, 3_000_000])
+def test_labels_that_cannot_be_meant_are_not_read(tmp_path, monkeypatch, columns):
+    path = medmnist(tmp_path / "set.npz", val_labels=np.zeros((6, columns), np.uint8))
+    monkeypatch.setattr(npz, "load", lambda *_: pytest.fail("labels were read"))
+    says = rf"set\.npz: val_labels has shape \(6, {columns}\); from 1 to 10,000 columns"
+    with pytest.raises(UserError, match=says):
+        opened(tmp_path, "medmnist", path)
+
+
+def test_more_labels_than_can_be_held_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(medmnist_builder, "MAX_LABELS", 99)
+    monkeypatch.setattr(npz, "load", lambda *_: pytest.fail("labels were read"))
+    with pytest.raises(UserError, match=r"train_labels has shape \(20, 5\); .* and 99 labels at most"):
+        opened(tmp_path, "medmnist", medmnist(tmp_path / "set.npz", columns=5))
+
+
+def test_a_label_that_would_make_too_many_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr(medmnist_builder, "MAX_CLASSES", 19)
+    labels = np.arange(20)[:, None]
+    with pytest.raises(UserError, match=r"holds labels up to 19; 19 classes are the most"):
+        opened(tmp_path, "medmnist", medmnist(tmp_path / "set.npz", train_labels=labels))
 
 
 def test_a_header_that_promises_a_terabyte_is_not_believed(tmp_path):

@@ -1,5 +1,7 @@
 """Several datasets as one."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,19 @@ def test_what_a_member_is_given_has_the_kind_that_the_option_takes():
     (one, other), shares = mix.members(options)
     assert one.classes == ("0", "1") and shares == [0.25, 0.75]
     assert other.official_split is True and other.split == (1.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("key", ["split=0.8|0.1|0.1", "official_split=False", "near_duplicates=0"])
+def test_one_dataset_is_not_split_in_two_ways(tmp_path, key):
+    name = key.partition("=")[0]
+    (tmp_path / "link").symlink_to(tmp_path)
+    for other in (tmp_path, f"{tmp_path}/", tmp_path / "link"):
+        options = DataOptions(name="mix", mix=(f"nih[view=PA,{key}]@{tmp_path}=1", f"nih[view=AP]@{other}=1"))
+        with pytest.raises(UserError, match=rf"data\.mix splits nih@.* in two ways, data\.{name}=.*same {name}\.$"):
+            mix.members(dataclasses.replace(options, split=(0.6, 0.2, 0.2)))
+    alike = (f"nih[view=PA,{key}]@{tmp_path}=1", f"nih[view=AP,{key}]@{tmp_path}=1", f"chexpert@{tmp_path}=1")
+    drawn = (f"phantom_cxr[seed=1,{key}]=1", "phantom_cxr=1", f"phantom_us[{key}]=1")
+    assert len(mix.members(DataOptions(name="mix", mix=(*alike, *drawn), split=(0.6, 0.2, 0.2)))[0]) == 6
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from data import UserError, draws
-from tests.data.layouts import folder, nih, nih_rows, opened
+from data.dataset import class_rows
+from tests.data.layouts import chexpert, folder, nih, nih_rows, opened
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 1.0)
 
@@ -78,6 +79,18 @@ def test_classes_take_turns(tmp_path):
 def test_images_without_a_finding_are_a_class(tmp_path, patients):
     batches = opened(tmp_path, "nih", patients, balance=True, classes=("Pneumonia",)).batches("train", 8, seed=1)
     assert all(batches[i]["label"].sum() == 4 for i in range(5))
+
+
+def test_images_whose_findings_are_unknown_are_in_no_class(tmp_path):
+    label = np.float32([[1, -1], [0, 0], [-1, 0], [0.5, 0], [-1, -1]])
+    assert [rows.tolist() for rows in class_rows(label)] == [[0, 3], [1]]
+    source = chexpert(tmp_path / "c")
+    dataset = opened(tmp_path, "chexpert", source, balance=True, uncertain="ignore", classes=("Pneumonia",))
+    batches = dataset.batches("train", 8, seed=1)
+    assert all(sorted(batches[i]["label"].ravel()) == [0] * 4 + [1] * 4 for i in range(5))
+    dataset.arrays("train")["label"][:] = -1
+    with pytest.raises(UserError, match=r"data\.balance=True needs training images whose labels are known, and chexp"):
+        dataset.batches("train", 8, seed=1)
 
 
 def test_turns_do_not_depend_on_where_a_batch_begins():
