@@ -203,7 +203,7 @@ def locked(folder: Path):
     """Holds a run directory, so that a second process does not write into it.
 
     Raises:
-      UserError: another process holds it.
+      UserError: another process holds it, or its file system has no locks.
     """
     folder = folder.absolute()  # "." has no name
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -216,4 +216,8 @@ def locked(folder: Path):
                 raise UserError(
                     f"{folder} is in use by another process; wait for it, or use another --workdir"
                 ) from error
+        except OSError as error:  # some network file systems: ENOLCK, ENOSYS, EOPNOTSUPP
+            raise UserError(
+                f"{folder.parent} is on a file system without locks ({error.strerror}); use a folder on another one"
+            ) from error
         yield
