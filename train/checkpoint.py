@@ -4,6 +4,7 @@ Orbax commits a step atomically but does not notice a flipped bit afterwards, an
 newest. So every step gets a SHA-256 beside it once it is committed, and restoring takes the newest intact one.
 """
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -150,15 +151,32 @@ class Checkpointer:
         return next(iter(_ranked(self._scores, self.steps)), None)
 
     def wait(self) -> None:
-        """Returns when the last save is committed and sealed; raises what went wrong in it."""
-        if self._sealed is not None:
-            self._sealed.result()
-            self._sealed = None
+        """Returns when the last save is committed and sealed; raises what went wrong in it, once.
+
+        Raises:
+          UserError: it could not be written.
+        """
+        sealed, self._sealed = self._sealed, None
+        try:
+            if sealed is not None:
+                sealed.result()
+        except Exception as error:
+            with contextlib.suppress(Exception):  # Orbax raises it once in each thread: in the sealer's, and in this
+                self._manager.wait_until_finished()
+            if isinstance(error, OSError):
+                raise UserError(
+                    f"no checkpoint could be saved in {self.folder} ({error.strerror or error}); make room there, and "
+                    f"the same command goes on from the one before"
+                ) from error
+            raise
 
     def close(self) -> None:
-        self.wait()
-        self._sealer.shutdown()
-        self._manager.close()
+        """Waits as `wait` does, and ends the threads whatever it raises."""
+        try:
+            self.wait()
+        finally:
+            self._sealer.shutdown()
+            self._manager.close()
 
     def _seal(self, step: int) -> None:
         self._manager.wait_until_finished()

@@ -1,6 +1,7 @@
 """The loop, on a family of one number: what it goes on from, and what a signal leaves behind."""
 
 import dataclasses
+import errno
 import os
 import signal
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from configs import ddpm_cxr
 from data import DataOptions, UserError, load
 from models.state import State
 from tests.train.helpers import write_npz
-from train import loop, rundir, sharding
+from train import checkpoint, loop, rundir, sharding
 from train.checkpoint import Checkpointer
 
 TOTAL, EVERY = 12, 4
@@ -133,6 +134,22 @@ def test_what_is_changed_after_saving_is_not_in_the_file(opened, monkeypatch):
     host["sums"]["loss"] = 2.0
     assert saved["host"]["sums"] == {"loss": 1.0}
     kept.close()
+
+
+@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize("where", ["Orbax", "seal"])
+def test_a_save_that_fails_is_told_once_and_all_is_closed(where, waits, opened, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    place = (ocp.CheckpointManager, "_finalize") if where == "Orbax" else (checkpoint, "write_seal")
+    monkeypatch.setattr(*place, full)
+    kept = Checkpointer(opened.folder / "checkpoints")
+    kept.save(Countdown().init(None, None), {})
+    with pytest.raises(UserError, match="could be saved in .*checkpoints .No space left on device."):
+        kept.wait() if waits else kept.close()
+    kept.close()
+    assert kept._sealer._shutdown
 
 
 def test_a_score_that_is_not_a_number_is_never_the_best(opened):
