@@ -99,7 +99,7 @@ def get_eval() -> Config:
 def get_checkpoint() -> Config:
     checkpoint = Config()
     checkpoint.every = "500 steps"  # how often the state is saved
-    checkpoint.keep = 2  # newest checkpoints kept
+    checkpoint.keep = 2  # newest checkpoints kept; of 1, too, the one before it stays
     checkpoint.keep_best = 1  # best ones kept beside them
     checkpoint.best = ""  # scalar that the best has least of; "" is samples_kid with eval.kid_every, else val_loss
     checkpoint.milestones = ()  # durations whose checkpoints are kept for good, such as ("75 epochs",)

@@ -43,7 +43,7 @@ class Checkpointer:
 
         Args:
           read_only: change nothing in `folder`; damaged steps are passed over.
-          keep: newest steps kept.
+          keep: newest steps kept; at least two, since the one before is what is left until the next is sealed.
           keep_best: steps of the smallest `score` kept beside them.
           milestones: steps kept for good.
         """
@@ -59,7 +59,8 @@ class Checkpointer:
         for path in _step_folders(self.folder):
             if int(path.name) not in self._damaged:
                 self._scores |= _scores(path)
-        kept = [policies.LatestN(keep), _Best(self._scores, keep_best), policies.CustomSteps(list(milestones))]
+        # Orbax deletes once a step is committed, before it is sealed: killed in between, nothing would be left.
+        kept = [policies.LatestN(max(keep, 2)), _Best(self._scores, keep_best), policies.CustomSteps(list(milestones))]
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy(kept),
             enable_async_checkpointing=not read_only,
@@ -257,8 +258,10 @@ def content_hash(folder: Path) -> str:
 
 def _put_damaged_aside(folder: Path) -> None:
     """Renames every step that is not intact, so that the newest one left can be trusted."""
+    intact = [path for path in _step_folders(folder) if is_intact(path)]
+    used = f"step {intact[-1].name} is used" if intact else "training starts from step 0"
     for step_folder in _step_folders(folder):
-        if is_intact(step_folder):
+        if step_folder in intact:
             continue
         reason = "does not match its checksum" if _seal_path(step_folder).exists() else "was not sealed"
         aside = folder / f"damaged_{step_folder.name}"
@@ -266,9 +269,7 @@ def _put_damaged_aside(folder: Path) -> None:
             aside = aside.with_name(aside.name + "_")
         os.replace(step_folder, aside)
         _seal_path(step_folder).unlink(missing_ok=True)
-        logger.warning(
-            "checkpoint %s %s; it is set aside as %s and the one before it is used", step_folder, reason, aside.name
-        )
+        logger.warning("checkpoint %s %s; it is set aside as %s and %s", step_folder, reason, aside.name, used)
 
 
 def _step_folders(folder: Path) -> list[Path]:

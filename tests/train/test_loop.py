@@ -152,6 +152,27 @@ def test_a_save_that_fails_is_told_once_and_all_is_closed(where, waits, opened, 
     assert kept._sealer._shutdown
 
 
+def test_the_one_before_stays_even_where_one_is_kept(opened):
+    """Killed between Orbax's commit of a step and its seal, a run goes on from the one before."""
+    kept, state = Checkpointer(opened.folder / "checkpoints", keep=1), Countdown().init(None, None)
+    for step in (4, 8, 12):
+        kept.save(state.replace(step=state.step + step), {})
+    kept.close()
+    assert kept.steps == [8, 12]
+
+
+@pytest.mark.parametrize("sealed, used", [((4, 8), "step 4 is used"), ((8,), "training starts from step 0")])
+def test_a_damaged_checkpoint_is_put_aside_with_what_is_used_instead(sealed, used, tmp_path, caplog):
+    for step in (4, 8):
+        (tmp_path / str(step)).mkdir()
+        (tmp_path / str(step) / "data").write_text("as it was")
+        if step in sealed:
+            checkpoint.write_seal(tmp_path / str(step))
+    (tmp_path / "8" / "data").write_text("changed")
+    checkpoint._put_damaged_aside(tmp_path)
+    assert f"set aside as damaged_8 and {used}" in caplog.text
+
+
 def test_a_score_that_is_not_a_number_is_never_the_best(opened):
     scored = Checkpointer(opened.folder / "checkpoints")
     for step, score in ((4, float("nan")), (8, 1.0), (12, 0.5)):
