@@ -24,6 +24,7 @@ from data import UserError
 from models.state import State
 from train.durations import to_steps
 
+LATE = "late_score.json"
 logger = logging.getLogger(__name__)
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every save on stderr otherwise
 
@@ -55,7 +56,7 @@ class Checkpointer:
             self.folder.mkdir(parents=True, exist_ok=True)
             _put_damaged_aside(self.folder)
         _wait_for_hosts("checkpoints are checked")
-        self._scores: dict[int, float] = {}
+        self._scores = _late_scores(self.folder)
         for path in _step_folders(self.folder):
             if int(path.name) not in self._damaged:
                 self._scores |= _scores(path)
@@ -143,9 +144,11 @@ class Checkpointer:
         return to_steps(duration, "the checkpoint", batch_size, train_images)
 
     def set_score(self, step: int, score: float) -> None:
-        """Scores a step, also one that is saved already; the next save keeps it for good. A score must be finite."""
+        """Scores a step. A score must be finite; that of a step that is saved already is kept beside the steps."""
         if math.isfinite(score):
             self._scores[step] = score
+            if step in self.steps and jax.process_index() == 0:
+                _write_whole(self.folder / LATE, json.dumps({step: score}))
 
     def best_step(self) -> int | None:
         """The kept step of the smallest score, None where none has one."""
@@ -233,10 +236,13 @@ def _ranked(scores: dict[int, float], steps: list[int]) -> list[int]:
 
 def write_seal(step_folder: Path) -> None:
     """Writes the checksum of a committed step beside it."""
-    seal = _seal_path(step_folder)
-    temporary = seal.with_suffix(".tmp")
-    temporary.write_text(content_hash(step_folder) + "\n")
-    os.replace(temporary, seal)
+    _write_whole(_seal_path(step_folder), content_hash(step_folder) + "\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
 
 
 def is_intact(step_folder: Path) -> bool:
@@ -292,6 +298,12 @@ def _scores(step_folder: Path) -> dict[int, float]:
     path = step_folder / "host" / "metadata"
     saved = json.loads(path.read_text()).get("scores", {}) if path.exists() else {}
     return {int(step): score for step, score in saved.items()}
+
+
+def _late_scores(folder: Path) -> dict[int, float]:
+    """The score of a step that was evaluated after it had been saved; later saves hold it too."""
+    path = folder / LATE
+    return {int(step): score for step, score in json.loads(path.read_text()).items()} if path.exists() else {}
 
 
 def _wait_for_hosts(what: str) -> None:

@@ -104,6 +104,30 @@ def test_before_an_evaluation_that_is_then_owed(opened, monkeypatch):
     same(opened.folder / "whole", opened.folder / "stopped")
 
 
+@pytest.mark.parametrize("at", [8, 12])
+def test_an_evaluation_that_fails_loses_no_step_and_is_owed(at, opened, capsys):
+    """Also the last one, whose score no later checkpoint holds."""
+
+    def fail(step):
+        if step == at:
+            raise MemoryError("out of memory")
+
+    opened.train(opened.folder / "whole")
+    opened.train(opened.folder / "failed", total=4)  # whose summary is not that of the whole
+    with pytest.raises(MemoryError):
+        opened.train(opened.folder / "failed", fail)
+    assert f"step {at} is saved" in capsys.readouterr().err
+    opened.train(opened.folder / "failed")
+    assert f"going on from step {at}" in capsys.readouterr().err
+    same(opened.folder / "whole", opened.folder / "failed")
+    before = (opened.folder / "failed" / "summary.json").read_bytes()
+    opened.train(opened.folder / "failed", fail)  # nothing is owed any more
+    assert (opened.folder / "failed" / "summary.json").read_bytes() == before
+    folders = (opened.folder / name / "checkpoints" for name in ("whole", "failed"))
+    whole, failed = (Checkpointer(folder, read_only=True)._scores for folder in folders)
+    assert whole == failed and set(whole) == {4, 8, 12}
+
+
 @pytest.mark.parametrize("owed", [False, True])
 def test_a_checkpoint_made_for_a_signal_is_never_the_best(owed, opened, monkeypatch):
     """Evaluated at 4, 8 and 12 but saved at 6 and 12: the one of step 8 is there for the signal alone."""
