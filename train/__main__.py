@@ -19,7 +19,9 @@ def main() -> int:
     _prepare_backend(config, values.distributed)
     # Imported here: a mistake on the command line is answered before JAX is loaded.
     from train import begin, build, loop, resume, rundir, sharding
+    from train.values import check_values
 
+    check_values(config)
     folder = Path(values.workdir or Path("runs") / config.name)
     mesh = sharding.make_mesh(config.mesh.fsdp)
     sharding.check_batch(config.train.batch_size, config.train.accumulate, mesh)
