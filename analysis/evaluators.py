@@ -9,7 +9,7 @@ import ml_collections
 import numpy as np
 from jax.sharding import Mesh
 
-from analysis.evaluation.sets import take
+from analysis.evaluation.sets import LEAST, take
 from analysis.features import efficientnet_lite0
 from analysis.grid import make_grid, save_png
 from analysis.labels import caption, draw_labels, grid_labels
@@ -31,30 +31,52 @@ def build_evaluators(
     """The evaluators of a run, in the order in which they are called.
 
     Raises:
-      UserError: `config.checkpoint.best` is no scalar that they give, or `config.sample` cannot be drawn with.
+      UserError: `config.checkpoint.best` is no scalar that they give, `config.sample` cannot be drawn with, or there
+        are too few images for KID.
     """
     _check_sample(config, family, dataset, mesh)
     plan = build.make_plan(config, dataset.info.sizes["train"])
     evaluators = []
-    if plan.eval_every and dataset.info.sizes.get("val"):
-        _check_best(config, family, dataset, mesh, plan)
+    _check_best(config, family, dataset, mesh, plan)
+    if _validates(dataset, plan):
         evaluators.append(Evaluator("val", plan.eval_every, validation(config, family, dataset, mesh)))
     if plan.kid_every and hasattr(family, "predict"):
         raise UserError("config.eval.kid_every scores generated images; a segmenter makes none: leave it empty")
     if plan.kid_every:
+        _check_kid(config, dataset)
         evaluators.append(Evaluator("samples", plan.kid_every, kid_score(config, family, dataset)))
     draw = segmentation_preview if hasattr(family, "predict") else preview
     evaluators.append(Evaluator("samples", plan.preview_every, draw(config, family, dataset, folder, plan.total)))
     return evaluators
 
 
+def _validates(dataset: Dataset, plan: build.Plan) -> bool:
+    return bool(plan.eval_every and dataset.info.sizes.get("val"))
+
+
 def _check_best(config, family: Family, dataset: Dataset, mesh: Mesh, plan: build.Plan) -> None:
-    state = build.state_shapes(family, dataset.info, mesh)
-    batch = build.example_batch(dataset.info)
-    names = [f"val_{name}" for name in jax.eval_shape(family.eval_step, state, batch, jax.random.key(0))]
-    names += ["samples_kid"] if plan.kid_every else []
+    names = ["samples_kid"] if plan.kid_every else []
+    if _validates(dataset, plan):
+        state, batch = build.state_shapes(family, dataset.info, mesh), build.example_batch(dataset.info)
+        scalars = jax.eval_shape(family.eval_step, state, batch, jax.random.key(0))
+        names = [f"val_{name}" for name in scalars] + names
+    elif not config.checkpoint.best:
+        return  # nothing was asked for: no checkpoint is the best
     if config.checkpoint.keep_best and plan.best not in names:
-        raise UserError(f"config.checkpoint.best={plan.best!r} is none of {', '.join(names)}")
+        known = ", ".join(names) or "what is scored: there is no validation split, or config.eval.every is empty"
+        raise UserError(f"config.checkpoint.best={plan.best!r} is none of {known}")
+
+
+def _check_kid(config, dataset: Dataset) -> None:
+    """Before there is a run: the first scoring would come after hundreds of steps."""
+    n = dataset.info.sizes.get("val", 0)
+    if n < LEAST:
+        raise UserError(
+            f"config.eval.kid_every scores samples against {LEAST} validation images or more, and {dataset.info.name} "
+            f"has {n}: leave it empty, or give the validation split more by config.data.split"
+        )
+    if config.eval.kid_images < LEAST:
+        raise UserError(f"config.eval.kid_images={config.eval.kid_images} must be at least {LEAST}")
 
 
 def _check_sample(config, family: Family, dataset: Dataset, mesh: Mesh) -> None:

@@ -89,7 +89,7 @@ def load(folder: str | Path, checkpoint: str = "") -> Run:
             f"{folder} was trained by another version of this code (its config lacks {error}); "
             f"check out the revision named in {folder / 'provenance.json'}"
         ) from error
-    mesh = sharding.make_mesh(config.mesh.fsdp)
+    mesh = sharding.mesh_here(config.mesh.fsdp)
     checkpointer = Checkpointer(folder / "checkpoints", read_only=True)
     try:
         name = checkpoint or config.checkpoint.use

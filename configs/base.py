@@ -99,7 +99,7 @@ def get_eval() -> Config:
 def get_checkpoint() -> Config:
     checkpoint = Config()
     checkpoint.every = "500 steps"  # how often the state is saved
-    checkpoint.keep = 2  # newest checkpoints kept
+    checkpoint.keep = 2  # newest checkpoints kept; of 1, too, the one before it stays
     checkpoint.keep_best = 1  # best ones kept beside them
     checkpoint.best = ""  # scalar that the best has least of; "" is samples_kid with eval.kid_every, else val_loss
     checkpoint.milestones = ()  # durations whose checkpoints are kept for good, such as ("75 epochs",)
@@ -110,24 +110,42 @@ def get_checkpoint() -> Config:
 def finish(config: Config, arg: str | None, presets: dict[str, Preset]) -> Config:
     """Applies the presets named in `arg` (comma-separated) and locks the config.
 
-    Dataset presets come before the others, whatever their order, since a size preset shrinks what they set.
+    Whatever their order there, dataset presets come first and `smoke` last, since it shrinks what the others set.
 
     Raises:
-      ValueError: an unknown preset, or two datasets at once.
+      ValueError: an unknown or empty preset, or two datasets at once.
     """
-    known = datasets.PRESETS | presets
-    names = [name for name in (arg or "").split(",") if name]
+    known, names = datasets.PRESETS | presets, preset_names(arg)
     for name in names:
         if name not in known:
             raise ValueError(f"preset {name!r} is unknown; choose from {', '.join(sorted(known))}")
     chosen = [name for name in names if name in datasets.PRESETS]
     if len(chosen) > 1:
-        raise ValueError(f"presets {' and '.join(chosen)} each name a dataset; choose one")
-    for name in sorted(names, key=lambda name: name not in datasets.PRESETS):
+        raise _two_datasets(chosen)
+    for name in sorted(names, key=lambda name: (name == "smoke", name not in datasets.PRESETS)):
+        before = config.data.name
         known[name](config)
+        if chosen and name not in chosen and config.data.name != before:  # a recipe that is of one dataset
+            raise _two_datasets([*chosen, name])
     config.name = "_".join([config.name, *names])
     config.lock()
     return config
+
+
+def preset_names(arg: str | None) -> list[str]:
+    """The names in what stands behind a config file's colon; none where nothing stands there.
+
+    Raises:
+      ValueError: a comma with no name beside it.
+    """
+    names = arg.split(",") if arg else []
+    if "" in names:
+        raise ValueError(f"presets {arg!r} have a comma with no name beside it; leave it out")
+    return names
+
+
+def _two_datasets(names: list[str]) -> ValueError:
+    return ValueError(f"presets {' and '.join(names)} each name a dataset; choose one")
 
 
 def shrink(config: Config) -> None:
@@ -147,6 +165,7 @@ def shrink(config: Config) -> None:
     config.eval.preview_images = 4
     config.eval.final_images = 4
     config.checkpoint.every = "6 steps"
+    config.checkpoint.milestones, config.checkpoint.use = (), "latest"  # a recipe's lie beyond these steps
 
 
-__all__ = ["Config", "Preset", "finish", "get_base", "get_optimizer", "placeholder", "shrink"]
+__all__ = ["Config", "Preset", "finish", "get_base", "get_optimizer", "placeholder", "preset_names", "shrink"]

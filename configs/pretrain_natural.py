@@ -10,7 +10,7 @@ minute. They combine by comma. Time: that of configs/FAMILY_cxr.py.
 """
 
 from configs import datasets, ddpm_cxr, flow_cxr, gan_cxr, vae_cxr
-from configs.base import Config
+from configs.base import Config, preset_names
 
 FAMILIES = {"ddpm": ddpm_cxr, "flow": flow_cxr, "gan": gan_cxr, "vae": vae_cxr}
 
@@ -19,9 +19,9 @@ def get_config(arg: str | None = None) -> Config:
     """The experiment of the family named in `arg`, with the other presets named there.
 
     Raises:
-      ValueError: no family, or several; or an unknown preset.
+      ValueError: no family, or several; or an unknown or empty preset.
     """
-    names = [name for name in (arg or "").split(",") if name]
+    names = preset_names(arg)
     chosen = [name for name in names if name in FAMILIES]
     if len(chosen) != 1:
         raise ValueError(f"configs/pretrain_natural.py:FAMILY needs one family of {', '.join(FAMILIES)}, not {arg!r}")

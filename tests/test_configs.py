@@ -67,6 +67,32 @@ def test_presets_combine_whatever_their_order():
     assert a.data == b.data and a.train == b.train and a.data.name == "nih" and a.data.image_size == 32
 
 
+@pytest.mark.parametrize("arg", ["smoke,chexpert_dissertation", "chexpert_dissertation,smoke"])
+def test_smoke_shrinks_a_recipe_whatever_their_order(arg):
+    config = ddpm_cxr.get_config(arg)
+    assert (config.train.duration, config.data.image_size, config.sample.steps) == ("12 steps", 32, 4)
+    assert (config.checkpoint.use, config.checkpoint.milestones) == ("latest", ())
+
+
+@pytest.mark.parametrize(
+    "module, arg",
+    [(ddpm_cxr, "nih,chexpert_dissertation"), (flow_seg, "nuclei,phantom_mri"),
+     (pretrain_natural, "ddpm,chexpert_dissertation")],
+)  # fmt: skip
+def test_a_recipe_of_one_dataset_is_not_combined_with_another(module, arg):
+    with pytest.raises(ValueError, match="each name a dataset; choose one"):
+        module.get_config(arg)
+    assert ddpm_cxr.get_config("chexpert,chexpert_dissertation").data.name == "chexpert"
+
+
+@pytest.mark.parametrize(
+    "module, arg", [(ddpm_cxr, "nih,,smoke"), (ddpm_cxr, "smoke,"), (pretrain_natural, "gan,,nih")]
+)
+def test_an_empty_preset_is_refused(module, arg):
+    with pytest.raises(ValueError, match=f"presets '{arg}' have a comma"):
+        module.get_config(arg)
+
+
 def test_unknown_and_contradicting_presets_are_refused():
     with pytest.raises(ValueError, match="preset 'nihh' is unknown; choose from .*nih"):
         ddpm_cxr.get_config("nihh")

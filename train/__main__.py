@@ -18,8 +18,10 @@ def main() -> int:
     config, values = parse_config(sys.argv, _define_flags)
     _prepare_backend(config, values.distributed)
     # Imported here: a mistake on the command line is answered before JAX is loaded.
-    from train import begin, build, loop, rundir, sharding
+    from train import begin, build, loop, resume, rundir, sharding
+    from train.values import check_values
 
+    check_values(config)
     folder = Path(values.workdir or Path("runs") / config.name)
     mesh = sharding.make_mesh(config.mesh.fsdp)
     sharding.check_batch(config.train.batch_size, config.train.accumulate, mesh)
@@ -41,10 +43,13 @@ def main() -> int:
     build.state_shapes(family, dataset.info, mesh)
     evaluators = build_evaluators(config, family, dataset, mesh, folder)
     with rundir.locked(folder):
-        rundir.open_run(folder, rundir.to_plain(config))
+        plain = rundir.to_plain(config)
+        rundir.check_config(folder, plain)
+        resume.check(folder, config, dataset.info.sizes["train"])
+        rundir.open_run(folder, plain)
         begin.record(folder, start)
         if not rundir.record_provenance(folder, dataset, start and start.facts, covariance):
-            say("warning: the source files have changed since this run was last started; the run goes on with the new")
+            say("warning: the source files have changed since this run was first started; the run goes on with the new")
         try:
             first = start.begin if start else begin.unchanged
             summary = loop.run(config, folder, dataset, family, mesh, evaluators, first)

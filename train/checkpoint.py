@@ -4,6 +4,7 @@ Orbax commits a step atomically but does not notice a flipped bit afterwards, an
 newest. So every step gets a SHA-256 beside it once it is committed, and restoring takes the newest intact one.
 """
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -23,6 +24,7 @@ from data import UserError
 from models.state import State
 from train.durations import to_steps
 
+LATE = "late_score.json"
 logger = logging.getLogger(__name__)
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every save on stderr otherwise
 
@@ -42,7 +44,7 @@ class Checkpointer:
 
         Args:
           read_only: change nothing in `folder`; damaged steps are passed over.
-          keep: newest steps kept.
+          keep: newest steps kept; at least two, since the one before is what is left until the next is sealed.
           keep_best: steps of the smallest `score` kept beside them.
           milestones: steps kept for good.
         """
@@ -54,11 +56,12 @@ class Checkpointer:
             self.folder.mkdir(parents=True, exist_ok=True)
             _put_damaged_aside(self.folder)
         _wait_for_hosts("checkpoints are checked")
-        self._scores: dict[int, float] = {}
+        self._scores = _late_scores(self.folder)
         for path in _step_folders(self.folder):
             if int(path.name) not in self._damaged:
                 self._scores |= _scores(path)
-        kept = [policies.LatestN(keep), _Best(self._scores, keep_best), policies.CustomSteps(list(milestones))]
+        # Orbax deletes once a step is committed, before it is sealed: killed in between, nothing would be left.
+        kept = [policies.LatestN(max(keep, 2)), _Best(self._scores, keep_best), policies.CustomSteps(list(milestones))]
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy(kept),
             enable_async_checkpointing=not read_only,
@@ -141,24 +144,43 @@ class Checkpointer:
         return to_steps(duration, "the checkpoint", batch_size, train_images)
 
     def set_score(self, step: int, score: float) -> None:
-        """Scores a step, also one that is saved already; the next save keeps it for good. A score must be finite."""
+        """Scores a step. A score must be finite; that of a step that is saved already is kept beside the steps."""
         if math.isfinite(score):
             self._scores[step] = score
+            if step in self.steps and jax.process_index() == 0:
+                _write_whole(self.folder / LATE, json.dumps({step: score}))
 
     def best_step(self) -> int | None:
         """The kept step of the smallest score, None where none has one."""
         return next(iter(_ranked(self._scores, self.steps)), None)
 
     def wait(self) -> None:
-        """Returns when the last save is committed and sealed; raises what went wrong in it."""
-        if self._sealed is not None:
-            self._sealed.result()
-            self._sealed = None
+        """Returns when the last save is committed and sealed; raises what went wrong in it, once.
+
+        Raises:
+          UserError: it could not be written.
+        """
+        sealed, self._sealed = self._sealed, None
+        try:
+            if sealed is not None:
+                sealed.result()
+        except Exception as error:
+            with contextlib.suppress(Exception):  # Orbax raises it once in each thread: in the sealer's, and in this
+                self._manager.wait_until_finished()
+            if isinstance(error, OSError):
+                raise UserError(
+                    f"no checkpoint could be saved in {self.folder} ({error.strerror or error}); make room there, and "
+                    f"the same command goes on from the one before"
+                ) from error
+            raise
 
     def close(self) -> None:
-        self.wait()
-        self._sealer.shutdown()
-        self._manager.close()
+        """Waits as `wait` does, and ends the threads whatever it raises."""
+        try:
+            self.wait()
+        finally:
+            self._sealer.shutdown()
+            self._manager.close()
 
     def _seal(self, step: int) -> None:
         self._manager.wait_until_finished()
@@ -214,10 +236,13 @@ def _ranked(scores: dict[int, float], steps: list[int]) -> list[int]:
 
 def write_seal(step_folder: Path) -> None:
     """Writes the checksum of a committed step beside it."""
-    seal = _seal_path(step_folder)
-    temporary = seal.with_suffix(".tmp")
-    temporary.write_text(content_hash(step_folder) + "\n")
-    os.replace(temporary, seal)
+    _write_whole(_seal_path(step_folder), content_hash(step_folder) + "\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
 
 
 def is_intact(step_folder: Path) -> bool:
@@ -239,8 +264,10 @@ def content_hash(folder: Path) -> str:
 
 def _put_damaged_aside(folder: Path) -> None:
     """Renames every step that is not intact, so that the newest one left can be trusted."""
+    intact = [path for path in _step_folders(folder) if is_intact(path)]
+    used = f"step {intact[-1].name} is used" if intact else "training starts from step 0"
     for step_folder in _step_folders(folder):
-        if is_intact(step_folder):
+        if step_folder in intact:
             continue
         reason = "does not match its checksum" if _seal_path(step_folder).exists() else "was not sealed"
         aside = folder / f"damaged_{step_folder.name}"
@@ -248,9 +275,7 @@ def _put_damaged_aside(folder: Path) -> None:
             aside = aside.with_name(aside.name + "_")
         os.replace(step_folder, aside)
         _seal_path(step_folder).unlink(missing_ok=True)
-        logger.warning(
-            "checkpoint %s %s; it is set aside as %s and the one before it is used", step_folder, reason, aside.name
-        )
+        logger.warning("checkpoint %s %s; it is set aside as %s and %s", step_folder, reason, aside.name, used)
 
 
 def _step_folders(folder: Path) -> list[Path]:
@@ -273,6 +298,12 @@ def _scores(step_folder: Path) -> dict[int, float]:
     path = step_folder / "host" / "metadata"
     saved = json.loads(path.read_text()).get("scores", {}) if path.exists() else {}
     return {int(step): score for step, score in saved.items()}
+
+
+def _late_scores(folder: Path) -> dict[int, float]:
+    """The score of a step that was evaluated after it had been saved; later saves hold it too."""
+    path = folder / LATE
+    return {int(step): score for step, score in json.loads(path.read_text()).items()} if path.exists() else {}
 
 
 def _wait_for_hosts(what: str) -> None:

@@ -135,7 +135,7 @@ class _Trainer:
                 f"{self.folder} has {step} steps behind it, more than config.train.duration="
                 f"{self.config.train.duration!r}: give at least as many, or use another --workdir"
             )
-        if step == total:
+        if step == total and (self._summed_up(step) or not host.get("owed")):
             return self._finished(step)
         self.window = Window(dict(host.get("sums", {})), int(host.get("count", 0)))
         self.rows = int(host.get("rows", 0))
@@ -233,14 +233,30 @@ class _Trainer:
         # for the signal is never the best, since an uninterrupted run has none.
         owed = bool(stop) and step < total
         if not owed:
-            score = self._evaluate_due(state, step)
+            score = self._evaluate_or_save(state, step)
         self.writer.flush()
         if stop or self._saves(step):
-            host = {"sums": self.window.sums, "count": self.window.count, "latest": self.latest, "owed": owed}
-            host |= {"rows": self.rows, "seconds": round(self.total_seconds, 2)}
-            self.checkpointer.save(state, host, score if self._saves(step) else None)
+            self.checkpointer.save(state, self._host(owed), score if self._saves(step) else None)
         if stop or step in (total, self.plan.restart_at):
             self.checkpointer.wait()
+
+    def _host(self, owed: bool) -> dict[str, Any]:
+        """What goes with a state into its checkpoint, as it is now; `owed`: what is due is not evaluated yet."""
+        host = {"sums": self.window.sums, "count": self.window.count, "latest": dict(self.latest), "owed": owed}
+        return host | {"rows": self.rows, "seconds": round(self.total_seconds, 2)}
+
+    def _evaluate_or_save(self, state: State, step: int) -> float | None:
+        """Evaluates what is due; where that fails the state is saved first, and the evaluation is owed."""
+        before = self._host(owed=True)
+        try:
+            return self._evaluate_due(state, step)
+        except Exception:
+            if jax.process_count() == 1:  # of several hosts one may fail alone, and would wait for the others for ever
+                self.writer.flush()
+                self.checkpointer.save(state, before)
+                self.checkpointer.wait()
+                say(f"an evaluation failed; step {step} is saved, and the same command goes on with that evaluation")
+            raise
 
     def _evaluate_due(self, state: State, step: int) -> float | None:
         """Calls the evaluators that are due, and returns the scalar that decides the best checkpoint."""
@@ -263,10 +279,15 @@ class _Trainer:
         self.rows += 1
         self.writer.write_scalars(step, scalars)
 
+    def _summed_up(self, step: int) -> bool:
+        """Whether there is a summary of this step."""
+        path = self.folder / "summary.json"
+        return path.exists() and rundir.read_json(path)["step"] == step
+
     def _finished(self, step: int) -> dict[str, Any]:
         """Writes and returns summary.json; a finished run's own is returned as it is."""
         path = self.folder / "summary.json"
-        if not self.trained and path.exists() and rundir.read_json(path)["step"] == step:
+        if not self.trained and self._summed_up(step):
             return rundir.read_json(path)
         images = self.timed * self.config.train.batch_size
         summary = {

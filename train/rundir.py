@@ -42,7 +42,15 @@ def open_run(folder: Path, config: dict[str, Any]) -> None:
 
 
 def keep_config(folder: Path, config: dict[str, Any], free: str = "train.duration") -> None:
-    """Writes FOLDER/config.json, or checks that the one there is the same.
+    """Writes FOLDER/config.json, where `check_config` lets it; `free` as there."""
+    check_config(folder, config, free)
+    if jax.process_index() == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "config.json", config, exact=True)
+
+
+def check_config(folder: Path, config: dict[str, Any], free: str = "train.duration") -> None:
+    """Whether FOLDER/config.json is the same, or may be written; writes nothing.
 
     Args:
       free: the field that may change, and replaces the saved one: a run can go on for longer.
@@ -62,9 +70,6 @@ def keep_config(folder: Path, config: dict[str, Any], free: str = "train.duratio
             raise UserError(f"{folder} holds a run of another config ({listed}); use another --workdir, or that config")
     elif folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no run (no config.json); use another --workdir")
-    if jax.process_index() == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, config, exact=True)
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
@@ -108,11 +113,11 @@ def record_provenance(
       source: what a fine-tuned run began from.
 
     Returns:
-      Whether the data is what it was at the last start.
+      Whether the data is what it was at the first start, from which the run has its label means and covariance.
     """
     path = folder / "provenance.json"
     starts = json.loads(path.read_text()) if path.exists() else []
-    same = not starts or starts[-1]["data"]["fingerprint"] == dataset.info.fingerprint
+    same = not starts or starts[0]["data"]["fingerprint"] == dataset.info.fingerprint
     if jax.process_index():
         return same
     np.save(folder / "train_labels.npy", dataset.arrays("train")["label"])
@@ -203,7 +208,7 @@ def locked(folder: Path):
     """Holds a run directory, so that a second process does not write into it.
 
     Raises:
-      UserError: another process holds it.
+      UserError: another process holds it, or its file system has no locks.
     """
     folder = folder.absolute()  # "." has no name
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -216,4 +221,8 @@ def locked(folder: Path):
                 raise UserError(
                     f"{folder} is in use by another process; wait for it, or use another --workdir"
                 ) from error
+        except OSError as error:  # some network file systems: ENOLCK, ENOSYS, EOPNOTSUPP
+            raise UserError(
+                f"{folder.parent} is on a file system without locks ({error.strerror}); use a folder on another one"
+            ) from error
         yield

@@ -1,5 +1,7 @@
 """One mesh with the axes `data` and `fsdp`, and where arrays lie on it."""
 
+import math
+
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
@@ -20,6 +22,11 @@ def make_mesh(fsdp: int) -> Mesh:
     if fsdp < 1 or len(devices) % fsdp:
         raise UserError(f"config.mesh.fsdp={fsdp} does not divide the {len(devices)} devices; choose a divisor")
     return Mesh(devices.reshape(-1, fsdp), ("data", "fsdp"))
+
+
+def mesh_here(fsdp: int) -> Mesh:
+    """The mesh of a run that was trained on other devices: split over as many of these as divide both numbers."""
+    return make_mesh(math.gcd(fsdp, len(jax.devices())))
 
 
 def check_batch(batch_size: int, accumulate: int, mesh: Mesh) -> None:

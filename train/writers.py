@@ -7,20 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
+from train.plain_json import finite
+
 
 class JsonlWriter:
-    """Appends {"step": n, name: value, ...} to a file, flushed line by line."""
+    """Appends {"step": n, name: value, ...} to a file; what is not finite is null, since JSON has no NaN."""
 
     def __init__(self, path: Path, rows: int = 0):
         """Opens `path` and keeps its first `rows` rows: those that the checkpoint that goes on had seen written."""
         rows = read_jsonl(path)[:rows]
         temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        temporary.write_text("".join(map(_line, rows)))
         os.replace(temporary, path)
         self._file = path.open("a")
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
-        self._file.write(json.dumps({"step": step, **{k: float(v) for k, v in scalars.items()}}) + "\n")
+        self._file.write(_line({"step": step, **{k: float(v) for k, v in scalars.items()}}))
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         """Images lie in `samples/` already."""
@@ -99,8 +101,12 @@ class MultiWriter:
             writer.close()
 
 
+def _line(row: dict) -> str:
+    return json.dumps(finite(row)) + "\n"
+
+
 def read_jsonl(path: Path) -> list[dict]:
-    """The rows of a metrics file; a last line that a crash cut short is left out."""
+    """The rows of a metrics file, None for what was not finite; a last line that a crash cut short is left out."""
     rows = []
     for line in path.read_text().splitlines() if path.exists() else ():
         try:

@@ -1,7 +1,13 @@
 """Every mistake gets one sentence on stderr, a non-zero exit, no traceback, and leaves nothing behind."""
 
+import contextlib
+from types import SimpleNamespace
+
 import pytest
 
+from analysis import evaluators
+from configs import gan_cxr
+from data import UserError
 from tests.train.helpers import call, train, train_here
 
 CASES = {
@@ -30,6 +36,17 @@ CASES = {
     "an unknown postprocess": ({}, ("--config.sample.postprocess=sharpen",), "'sharpen' is unknown"),
     "guidance without a null label": ({}, ("--config.model.label_drop=0.0",), "needs a model that also learned"),
     "a negative clip": ({}, ("--config.optim.net.clip=-1.0",), "clip=-1 would turn gradients round"),
+    "no images a step": ({}, ("--config.train.batch_size=0",), "config.train.batch_size=0 must be at least 1"),
+    "no images a validation batch": ({}, ("--config.eval.batch_size=0",), "config.eval.batch_size=0 must be"),
+    "a grid of -1 images": ({}, ("--config.eval.final_images=-1",), "config.eval.final_images=-1 must be"),
+    "no checkpoint kept": ({}, ("--config.checkpoint.keep=0",), "config.checkpoint.keep=0 must be at least 1"),
+    "-1 best checkpoints": ({}, ("--config.checkpoint.keep_best=-1",), "config.checkpoint.keep_best=-1 must be"),
+    "KID of too few samples": (
+        {}, ("--config.eval.kid_every=6 steps", "--config.eval.kid_images=9"), "kid_images=9 must be at least 10",
+    ),
+    "an unknown best metric without validation": (
+        {}, ("--config.checkpoint.best=val_fid", "--config.eval.every="), "val_fid",
+    ),
     "an unknown best metric": ({}, ("--config.checkpoint.best=val_fid",), "val_fid"),
 }
 
@@ -56,6 +73,15 @@ def test_a_sampler_that_a_segmenter_does_not_have(cache, tmp_path, capsys):
     arguments = "--config", "configs/flow_seg.py:smoke", "--workdir", str(run), cached, *options
     assert call(*arguments, "--config.model.channels=(8,16)", "--config.sample.sampler=plms") == 1
     assert "error: segmenting: " in capsys.readouterr().err and not list(run.glob("*"))
+
+
+@pytest.mark.parametrize("n, least", [(9, False), (0, False), (10, True)])
+def test_kid_of_too_few_validation_images(n, least):
+    config = gan_cxr.get_config()
+    dataset = SimpleNamespace(info=SimpleNamespace(sizes={"train": 90, "val": n}, name="mine"))
+    message = f"eval.kid_every .* mine has {n}: .*data.split"
+    with contextlib.nullcontext() if least else pytest.raises(UserError, match=message):
+        evaluators._check_kid(config, dataset)
 
 
 def test_a_missing_config_file_is_named(tmp_path):

@@ -1,6 +1,7 @@
 """The loop, on a family of one number: what it goes on from, and what a signal leaves behind."""
 
 import dataclasses
+import errno
 import os
 import signal
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from configs import ddpm_cxr
 from data import DataOptions, UserError, load
 from models.state import State
 from tests.train.helpers import write_npz
-from train import loop, rundir, sharding
+from train import checkpoint, loop, rundir, sharding
 from train.checkpoint import Checkpointer
 
 TOTAL, EVERY = 12, 4
@@ -103,6 +104,30 @@ def test_before_an_evaluation_that_is_then_owed(opened, monkeypatch):
     same(opened.folder / "whole", opened.folder / "stopped")
 
 
+@pytest.mark.parametrize("at", [8, 12])
+def test_an_evaluation_that_fails_loses_no_step_and_is_owed(at, opened, capsys):
+    """Also the last one, whose score no later checkpoint holds."""
+
+    def fail(step):
+        if step == at:
+            raise MemoryError("out of memory")
+
+    opened.train(opened.folder / "whole")
+    opened.train(opened.folder / "failed", total=4)  # whose summary is not that of the whole
+    with pytest.raises(MemoryError):
+        opened.train(opened.folder / "failed", fail)
+    assert f"step {at} is saved" in capsys.readouterr().err
+    opened.train(opened.folder / "failed")
+    assert f"going on from step {at}" in capsys.readouterr().err
+    same(opened.folder / "whole", opened.folder / "failed")
+    before = (opened.folder / "failed" / "summary.json").read_bytes()
+    opened.train(opened.folder / "failed", fail)  # nothing is owed any more
+    assert (opened.folder / "failed" / "summary.json").read_bytes() == before
+    folders = (opened.folder / name / "checkpoints" for name in ("whole", "failed"))
+    whole, failed = (Checkpointer(folder, read_only=True)._scores for folder in folders)
+    assert whole == failed and set(whole) == {4, 8, 12}
+
+
 @pytest.mark.parametrize("owed", [False, True])
 def test_a_checkpoint_made_for_a_signal_is_never_the_best(owed, opened, monkeypatch):
     """Evaluated at 4, 8 and 12 but saved at 6 and 12: the one of step 8 is there for the signal alone."""
@@ -133,6 +158,43 @@ def test_what_is_changed_after_saving_is_not_in_the_file(opened, monkeypatch):
     host["sums"]["loss"] = 2.0
     assert saved["host"]["sums"] == {"loss": 1.0}
     kept.close()
+
+
+@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize("where", ["Orbax", "seal"])
+def test_a_save_that_fails_is_told_once_and_all_is_closed(where, waits, opened, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    place = (ocp.CheckpointManager, "_finalize") if where == "Orbax" else (checkpoint, "write_seal")
+    monkeypatch.setattr(*place, full)
+    kept = Checkpointer(opened.folder / "checkpoints")
+    kept.save(Countdown().init(None, None), {})
+    with pytest.raises(UserError, match="could be saved in .*checkpoints .No space left on device."):
+        kept.wait() if waits else kept.close()
+    kept.close()
+    assert kept._sealer._shutdown
+
+
+def test_the_one_before_stays_even_where_one_is_kept(opened):
+    """Killed between Orbax's commit of a step and its seal, a run goes on from the one before."""
+    kept, state = Checkpointer(opened.folder / "checkpoints", keep=1), Countdown().init(None, None)
+    for step in (4, 8, 12):
+        kept.save(state.replace(step=state.step + step), {})
+    kept.close()
+    assert kept.steps == [8, 12]
+
+
+@pytest.mark.parametrize("sealed, used", [((4, 8), "step 4 is used"), ((8,), "training starts from step 0")])
+def test_a_damaged_checkpoint_is_put_aside_with_what_is_used_instead(sealed, used, tmp_path, caplog):
+    for step in (4, 8):
+        (tmp_path / str(step)).mkdir()
+        (tmp_path / str(step) / "data").write_text("as it was")
+        if step in sealed:
+            checkpoint.write_seal(tmp_path / str(step))
+    (tmp_path / "8" / "data").write_text("changed")
+    checkpoint._put_damaged_aside(tmp_path)
+    assert f"set aside as damaged_8 and {used}" in caplog.text
 
 
 def test_a_score_that_is_not_a_number_is_never_the_best(opened):

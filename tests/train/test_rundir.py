@@ -1,5 +1,7 @@
 """What may change in a directory that holds work already."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,16 @@ def test_the_folder_one_stands_in_can_be_locked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     with rundir.locked(Path(".")):
         assert (tmp_path / ".here.lock").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(number, tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(rundir.fcntl, "flock", flock)
+    with pytest.raises(UserError, match=f"{tmp_path} is on a file system without locks"), rundir.locked(tmp_path / "x"):
+        pass
 
 
 def test_one_field_may_change_and_is_kept(tmp_path):

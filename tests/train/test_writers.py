@@ -49,6 +49,18 @@ def test_json_files_hold_only_what_json_has_but_for_configs_that_are_read_back(t
     assert read_json(tmp_path / "config.json") == {"truncation": float("inf")}
 
 
+def test_a_metric_that_is_not_finite_is_null(tmp_path):
+    """Also in rows that an older version of this code wrote."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 4, "val_loss": NaN}\n')
+    writer = JsonlWriter(path, rows=1)
+    writer.write_scalars(5, {"val_loss": np.float32("nan"), "val_dice": float("inf"), "val_mae": 0.5})
+    writer.close()
+    found = [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines()]
+    assert found == read_jsonl(path)
+    assert found == [{"step": 4, "val_loss": None}, {"step": 5, "val_loss": None, "val_dice": None, "val_mae": 0.5}]
+
+
 def test_committed_results_are_plain_json():
     paths = list((ROOT / "results").rglob("*.json"))
     assert paths
