@@ -1,6 +1,7 @@
 """`python -m analysis.sample` on a finished run, as a user calls it."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
@@ -47,6 +48,14 @@ def test_an_image_depends_on_its_seed_and_index_alone(run, tmp_path):
     c = draw(run, tmp_path / "c", "--n", "3", "--label", "1", "--seed", "1")["images"]
     assert np.abs(a[:3].astype(int) - b).max() <= 1  # another batch shape may round another way
     assert np.abs(a[:3].astype(int) - c).max() > 1
+
+
+def test_a_run_that_was_split_over_devices_opens_on_one(run, monkeypatch):
+    config = json.loads((run / "config.json").read_text())
+    split = json.dumps(config | {"mesh": config["mesh"] | {"fsdp": 4}})
+    whole = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path: split if path.name == "config.json" else whole(path))
+    assert analysis.load(run).config.mesh.fsdp == 4
 
 
 def test_attributes_by_name_and_value():

@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 
-import analysis
 from tests.quick import QUICK
-from tests.train.helpers import train, write_run
+from tests.train.helpers import train
 
 EIGHT = {"XLA_FLAGS": f"--xla_force_host_platform_device_count=8 {QUICK}"}
 QUICK_ONE = {"XLA_FLAGS": QUICK}
@@ -62,11 +61,6 @@ def test_large_parameters_are_split():
     env = os.environ | EIGHT | {"JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
     assert done.stdout.strip() == "[P(None, None, None, 'fsdp'), P(), P()]"
-
-
-def test_a_run_of_more_devices_opens_on_one(tmp_path):
-    run = write_run(tmp_path / "run", "--config.mesh.fsdp=4", cache=tmp_path)
-    assert analysis.load(run).step == 3
 
 
 def test_a_batch_that_does_not_divide_is_refused(tmp_path):
