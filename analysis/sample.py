@@ -159,7 +159,7 @@ def _privacy_filter(args, run):
     from analysis.memorisation.unseen import seen_images, unseen_images
 
     dataset = open_data(run, args.data_dir)
-    network = build_networks(args.privacy_filter, run.config.data.cache)[0]
+    network = build_networks(args.privacy_filter, run.config.data.cache, dataset)[0]
     return build_filter(network, seen_images(run, dataset), unseen_images(dataset))
 
 

@@ -31,7 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     if not hasattr(run.family, "sample"):
         raise UserError(f"{args.run} is a segmenter, which draws no images; give a run of a generative family")
     options = run.sample_options(**sampling_changes(args))
-    networks, dataset = build_networks(args.features, run.config.data.cache), open_data(run, args.data_dir)
+    dataset = open_data(run, args.data_dir)
+    networks = build_networks(args.features, run.config.data.cache, dataset)
     unseen = unseen_images(dataset, args.seed)  # at once: a dataset too small is told before the samples are drawn
     images = Sampler(run.family, options, run.info.bits).draw(
         run.state, draw_labels(run.train_labels, args.n, args.seed), args.seed
@@ -56,7 +57,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--run", required=True, help="run directory")
     parser.add_argument("--n", type=int, default=500, help="samples drawn")
     parser.add_argument("--out", required=True, help="folder to write into")
-    parser.add_argument("--features", default=SPACES, help="spaces of analysis/features/registry.py, comma-separated")
+    parser.add_argument("--features", default=SPACES, help="feature networks, or domain, comma-separated")
     parser.add_argument("--data-dir", help="where the dataset lies now, if not where the run found it")
     parser.add_argument("--checkpoint", default="", help="latest, best, a step, or a duration kept by the config")
     parser.add_argument("--seed", type=int, default=0)

@@ -19,6 +19,7 @@ from analysis.memorisation.duplicates import by_hash, repeats_another
 from analysis.memorisation.filter import build_filter
 from analysis.memorisation.neighbours import AROUND, find_neighbours
 from analysis.memorisation.pairs_figure import save_pairs
+from analysis.memorisation.spaces import build_networks
 from analysis.memorisation.threshold import band, p_below, smallest, threshold
 from analysis.memorisation.unseen import Unseen, seen_images, take, unseen_images
 from data import UserError
@@ -275,6 +276,15 @@ def test_data_copying_of_copies_and_of_none():
     values = [copying.data_copying(*(rng.normal(size=(n, 4)) for n in (90, 200, 90)), seed=i).p for i in range(150)]
     assert stats.kstest(values, "uniform").pvalue > 0.01
     assert copying.data_copying(samples[:19], train, held_out) is None
+
+
+def test_features_of_the_datasets_own_findings_are_a_space_too(monkeypatch, tmp_path):
+    from analysis.domain import features
+
+    monkeypatch.setattr(features, "domain_network", lambda *given: PIXELS if given == ("data", None) else None)
+    assert build_networks("pixels_32, domain", "", "data")[1] is PIXELS
+    with pytest.raises(UserError, match="domain"):
+        build_networks("domain", "")
 
 
 def test_repeats_and_hashes():
