@@ -88,8 +88,16 @@ def _caption(content: dict[str, Any]) -> str:
         f"{what(content)}. Left: KID of {counts(content)} against optimiser steps, {seeds(content)}; gray: the floor. "
         f"Right: the difference paired by seed{primary}. Bars: 95 % intervals of a hierarchical bootstrap over seeds "
         "and images. All seeds share one subset of the data, one pretraining and the noise that images are drawn from."
-        f"{_guidance(content)} {content['device']}."
+        f"{_pretraining(content)}{_guidance(content)} {content['device']}."
     )
+
+
+def _pretraining(content: dict[str, Any]) -> str:
+    """What it cost."""
+    made = content.get("pretraining") or {"seconds": {}}
+    spent = [(family, *one) for family, sources in made["seconds"].items() for one in sources.items()]
+    named = [f"{family.upper()} on {source} images {seconds:.0f} s" for family, source, seconds in spent if seconds]
+    return f" Pretraining, {made['steps']:,} steps: {', '.join(named)}." if named else ""
 
 
 def _guidance(content: dict[str, Any]) -> str:
