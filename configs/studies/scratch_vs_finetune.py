@@ -5,7 +5,8 @@
 
 Families x beginnings x fractions of the data x seeds, each training scored at several of its checkpoints. `:smoke`
 takes minutes and says nothing; `:cpu` is two families, scratch and natural, 10 and 100 % of the data, five seeds;
-`:gpu` is four families and three beginnings at 64x64. What is asked, and when the runs stop: docs/protocol.md.
+`:cpu64` is the DDPM as its config has it, at 64x64 and for its whole training, on a quarter of the data; `:gpu` is four
+families and three beginnings at 64x64. What is asked, and when the runs stop: docs/protocol.md.
 """
 
 from configs.studies.base import Config, get_source, get_study, tiny
@@ -30,7 +31,7 @@ def get_config(arg: str | None = None) -> Config:
     config.charge_pretraining = True
     # The one contrast that docs/protocol.md names beforehand, at equal steps, by KID; "": none, all is exploratory.
     config.primary = Config({"family": "", "source": "natural", "fraction": 0.0})
-    return finish_study(config, arg, {"smoke": smoke, "cpu": cpu, "gpu": gpu})
+    return finish_study(config, arg, {"smoke": smoke, "cpu": cpu, "cpu64": cpu64, "gpu": gpu})
 
 
 def smoke(config: Config) -> None:
@@ -63,6 +64,20 @@ def cpu(config: Config) -> None:
     config.family_fields.vae = EVEN
     config.family_fields.flow = (*EVEN, ISOTROPIC)
     config.expected = "2 hours on 2 cores of an Intel Xeon, --workers 2"
+
+
+def cpu64(config: Config) -> None:
+    """The DDPM of configs/ddpm_cxr.py on brain MRI at 64x64, whole trainings; give the folders as for `:cpu`."""
+    config.families, config.fractions = ("ddpm",), (0.25,)
+    config.seeds = (6, 7, 8, 9, 10)  # that no choice of a default has seen
+    config.data.preset, config.sources.natural.preset = "brain_mri", "medmnist"
+    config.primary.family, config.primary.fraction = "ddpm", 0.25
+    config.points, config.pretrain_steps = (1150, 2300), 2300  # the rate falls to 0 at the end: there is no going on
+    config.charge_pretraining = False
+    config.fields = ("data.image_size=64", "eval.every=", "eval.preview_every=", "eval.final_images=16")
+    config.family_fields.ddpm = ("sample.guidance=1.0",)
+    config.passes.ddpm = 20
+    config.expected = "not measured yet; --dry-run estimates it on the device at hand"
 
 
 def gpu(config: Config) -> None:
