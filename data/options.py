@@ -39,7 +39,7 @@ class DataOptions:
     )
     on_error: str = "fail"  # a corrupt or missing image: "fail", or "skip" and count
     masks: str = ""  # folder: where the masks are, relative to `dir` or absolute; "": `masks/` when there
-    labels: str = ""  # dicom: CSV of labels, relative to `dir` or absolute; "": none
+    labels: str = ""  # dicom, folder: CSV of labels, relative to `dir` or absolute; "": none
     modalities: tuple[str, ...] = ()  # brats, ixi: the volumes that become channels; (): the builder's first
     slices: tuple[float, ...] = (0.35, 0.65)  # brats, ixi: from where to where, as fractions from the lowest up
     slice_step: int = 4  # brats, ixi: every so many-th slice of those; neighbours are nearly the same image

@@ -39,7 +39,7 @@ _RECORDS = ("name", "split", "official_split", "on_error", "masks")  # options t
 _DRAWN = ("image_size", "bits", "num_images", "seed")  # and those of what is drawn, at its size
 _CUT = ("modalities", "slices", "slice_step", "brain_fraction", "percentiles")  # and of slices cut out of volumes
 _RECORDS_OF = {
-    **dict.fromkeys(("folder", "brain_mri", "all_smears", "sars_cov_2_ct"), ("near_duplicates",)),
+    **dict.fromkeys(("folder", "brain_mri", "all_smears", "sars_cov_2_ct"), ("near_duplicates", "labels")),
     "dicom": ("labels", "window"),
     "brats": _CUT,
     "ixi": _CUT,

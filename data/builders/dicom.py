@@ -3,7 +3,7 @@
 What is written of an image: its pixels, its label, PatientSex, PatientAge and ViewPosition as numbers; in place of
 its SOPInstanceUID the first 128 bits of a SHA-256; in place of its patient a running number (a hash of so short an
 id could be looked up by trying all). Paths, which may hold names, are in error messages alone. How values become
-gray levels: data/builders/dicom_pixels.py. Labels: data/builders/dicom_labels.py.
+gray levels: data/builders/dicom_pixels.py. Labels: data/builders/labels.py.
 """
 
 import collections
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from data import attributes, images, splits
-from data.builders import base, dicom_files, dicom_labels, dicom_pixels
+from data.builders import base, dicom_files, dicom_pixels, labels
 from data.errors import CorruptImage, UserError
 
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}  # PS3.5 6.2, value representation AS
@@ -34,11 +34,11 @@ class Dicom(base.Records, skip_registration=True):
 
     def scan(self) -> base.Source:
         folder = base.folder_of(self.options, "DICOM files, in any folders")
-        labels = dicom_labels.read(folder, self.options.labels)
+        told = labels.read(folder, self.options.labels, ("SOPInstanceUID", *labels.PATHS))
         self._repeated = self._bytes = 0
         self._stand = collections.Counter()  # images, by what tells their patients apart
         with dicom_files.quiet():
-            skipped = self._add(folder, labels)
+            skipped = self._add(folder, told)
         if not (self.examples or skipped):
             raise UserError(
                 f'data.dir={self.options.dir} holds no DICOM image, a file with "DICM" at byte 128 and pixels: '
@@ -48,8 +48,8 @@ class Dicom(base.Records, skip_registration=True):
         self._number = {}
         self._say()
         return base.Source(
-            classes=labels.classes,
-            exclusive=labels.exclusive,
+            classes=told.classes,
+            exclusive=told.exclusive,
             attributes=self._recorded(),
             has_patients=True,
             counts=base.count(self.examples),
@@ -59,7 +59,7 @@ class Dicom(base.Records, skip_registration=True):
             citation="that of the images in data.dir",
         )
 
-    def _add(self, folder: Path, labels: dicom_labels.Labels) -> int:
+    def _add(self, folder: Path, told: labels.Labels) -> int:
         """Fills self.examples; returns the number of images skipped because they cannot be used."""
         seen, skipped = set(), 0
         for path in dicom_files.walk(folder):
@@ -70,7 +70,8 @@ class Dicom(base.Records, skip_registration=True):
                 if header.uid in seen:
                     self._repeated += 1
                     continue
-                label = labels.of(header.uid, path, folder)
+                name = path.relative_to(folder).as_posix() if told.by in labels.PATHS else header.uid
+                label = told.of(name, path)
             except CorruptImage:
                 if self.options.on_error == "fail":
                     raise

@@ -6,8 +6,9 @@
     DIR/images/..., DIR/masks/RATER/...            the same, of several people: a mask of each for every image
     DIR/train/CLASS/*.png, DIR/test/CLASS/*.png    a split made by whoever published it (Training, Testing too)
 
-No patient is named here. Images are split by a hash of their path, near-duplicates (see data/duplicates.py) together,
-by that of the first of them.
+A table (data.labels, see data/builders/folder_table.py) may say the labels, patient, split, sex, age and view of each.
+Images are split by patient where it names them. Elsewhere by a hash of their path, near-duplicates (see
+data/duplicates.py) together, by that of the first of them.
 """
 
 import os
@@ -17,17 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from data import duplicates, files, images, progress, splits
-from data.builders import base
+from data.builders import base, folder_table
 from data.errors import CorruptImage, UserError
-
-_SPLIT_FOLDERS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 
 
 class Folder(base.Records, skip_registration=True):
-    """Class folders give a one-hot label; a flat folder has none."""
+    """Class folders give a one-hot label; a flat folder has none, unless a table says it."""
 
     name = "folder"
     inner = "images"  # where the images are, if there is such a folder in data.dir
@@ -41,12 +37,15 @@ class Folder(base.Records, skip_registration=True):
         if not names:
             raise UserError(f"{root} holds no {', '.join(images.EXTENSIONS)} images: set data.dir to theirs.")
         layer = int(_is_split(names))  # where in its path an image's class stands
-        classes = _classes(root, [name.split("/")[layer:] for name in names])
-        drawn = _Masks(masks, names)
-        skipped = self._add(root, names, classes, layer, drawn)
+        told = folder_table.read(top, root, names, self.options)
+        classes = told.classes or _classes(root, [name.split("/")[layer:] for name in names])
+        drawn = _Masks(masks, root, names)
+        skipped = told.missing + self._add(root, names, classes, layer, drawn, told)
         return base.Source(
             classes=classes,
-            exclusive=True,
+            exclusive=told.exclusive or not told.classes,
+            attributes=told.attributes,
+            has_patients=told.has_patients,
             mask_channels=("mask",) if masks else (),
             raters=len(drawn.raters),
             counts=base.count(self.examples),
@@ -56,31 +55,55 @@ class Folder(base.Records, skip_registration=True):
             citation=self.citation,
         )
 
-    def _add(self, root: Path, names: list[str], classes: tuple, layer: int, drawn: "_Masks") -> int:
-        """Fills self.examples; returns the number of images skipped for want of a mask."""
-        published = self.options.official_split and bool(layer)
-        fractions, skipped = self.options.split, 0
-        if published:
-            fractions = splits.lacking({_published(name) for name in names}, fractions)
-        ours = [name for name in names if not published or _published(name) == "train"]
-        leaders = self._near_duplicates(root, ours) if fractions[0] < 1 else {}
+    def _add(
+        self, root: Path, names: list[str], classes: tuple, layer: int, drawn: "_Masks", told: folder_table.Told
+    ) -> int:
+        """Fills self.examples; returns the number of images skipped for want of a mask or of a row in the table."""
+        published = self._published(names, layer, told)
+        fractions = splits.lacking(set(published.values()), self.options.split) if published else self.options.split
+        ours = [name for name in names if published.get(name, "train") == "train"]
+        leaders = self._near_duplicates(root, ours) if fractions[0] < 1 and not told.has_patients else {}
         for name in names:
-            masks, missing = drawn.of(name)
-            if missing:
+            try:
+                masks, row = drawn.of(name), told.of(name)
+            except CorruptImage:
                 if self.options.on_error == "fail":
-                    raise CorruptImage(
-                        f"{root / name} has no mask in {missing}: add one of the same name, "
-                        'or set data.on_error="skip" to leave such images out.'
-                    )
-                skipped += 1
+                    raise
                 continue
-            parts = name.split("/")
-            split = _published(name) if published else "train"
-            split = splits.assign(leaders.get(name, name), fractions) if split == "train" else split
-            label = np.float32([parts[layer] == one for one in classes])
-            group = leaders.get(name, "")
-            self.examples.append(base.Example(name, split, root / name, label, group, masks=masks))
-        return skipped
+            split, group = published.get(name, "train"), row.patient or leaders.get(name, "")
+            split = splits.assign(group or name, fractions) if split == "train" else split
+            label = row.label if told.classes else np.float32([name.split("/")[layer] == one for one in classes])
+            self.examples.append(base.Example(name, split, root / name, label, group, row.attributes, masks))
+        if told.has_patients:
+            self._check_patients(published, told)
+            self._number_patients()
+        return len(names) - len(self.examples)
+
+    def _check_patients(self, published: dict[str, str], told: folder_table.Told) -> None:
+        """Nobody may be in two splits, whether the table or the folders make them."""
+        first: dict[str, str] = {}
+        for example in self.examples if published else ():
+            part = published[example.key]
+            if first.setdefault(example.patient, part) != part:
+                raise UserError(
+                    f"{told.table.source} names a patient of {example.key} whose images are in two splits: move them "
+                    "into one, or set data.official_split=False to have patients split by hash."
+                )
+
+    def _number_patients(self) -> None:
+        """Running numbers in an order that tells nothing: what is stored must not lead back to a hospital's ids."""
+        order = sorted({example.patient for example in self.examples}, key=splits.unit)
+        number = {patient: str(i) for i, patient in enumerate(order)}
+        for example in self.examples:
+            example.patient = number[example.patient]
+
+    def _published(self, names: list[str], layer: int, told: folder_table.Told) -> dict[str, str]:
+        """The split of each image that the table, or else its top folder, says; none where neither does."""
+        if not self.options.official_split:
+            return {}
+        if told.splits:
+            return told.splits
+        return {name: folder_table.SPLITS[name.split("/")[0].lower()] for name in names} if layer else {}
 
     def _near_duplicates(self, root: Path, names: list[str]) -> dict[str, str]:
         """For each image that has near-duplicates, the first of them."""
@@ -106,19 +129,24 @@ class Folder(base.Records, skip_registration=True):
 class _Masks:
     """The masks of each image: of one person, or of several in a folder each."""
 
-    def __init__(self, folder: Path | None, names: list[str]):
-        self._folder = folder
+    def __init__(self, folder: Path | None, root: Path, names: list[str]):
+        self._folder, self._images = folder, root
         self._path_of = {os.path.splitext(name)[0]: folder / name for name in _images(folder)} if folder else {}
         self.raters = self._find_raters({os.path.splitext(name)[0] for name in names})
 
-    def of(self, name: str) -> tuple[tuple[Path, ...], Path | None]:
-        """(one mask of each rater, or none at all; the folder in which one is missing)."""
+    def of(self, name: str) -> tuple[Path, ...]:
+        """One mask of each rater, none at all where there are no masks; CorruptImage where one is missing."""
         if not self._folder:
-            return (), None
+            return ()
         stem = os.path.splitext(name)[0]
         found = [self._path_of.get(f"{rater}{stem}") for rater in self.raters]
         missing = [rater for rater, path in zip(self.raters, found, strict=True) if path is None]
-        return ((), self._folder / missing[0]) if missing else (tuple(found), None)
+        if missing:
+            raise CorruptImage(
+                f"{self._images / name} has no mask in {self._folder / missing[0]}: add one of the same name, "
+                'or set data.on_error="skip" to leave such images out.'
+            )
+        return tuple(found)
 
     def _find_raters(self, stems: set[str]) -> list[str]:
         """What stands before an image's name: "" for one person, "RATER/" for several."""
@@ -149,15 +177,11 @@ def _mask_folder(top: Path, masks: str) -> Path | None:
     return None
 
 
-def _published(name: str) -> str:
-    """The split of an image by its top folder."""
-    return _SPLIT_FOLDERS[name.split("/")[0].lower()]
-
-
 def _is_split(names: list[str]) -> bool:
     """Whether the top folders are splits and not classes."""
     tops = {name.split("/")[0] for name in names}
-    return set(map(str.lower, tops)) <= set(_SPLIT_FOLDERS) and "train" in map(_published, tops)
+    kinds = {folder_table.SPLITS.get(top.lower()) for top in tops}
+    return None not in kinds and "train" in kinds
 
 
 def _classes(root: Path, parts: list[list[str]]) -> tuple[str, ...]:

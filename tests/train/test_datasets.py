@@ -76,6 +76,28 @@ def test_smoke(tmp_path, name):
         options = [f'--config.data.mix=("nih@{source}=0.5","phantom_cxr[num_images=60]=0.5")']
     if name in ("brats", "ixi"):
         options += ["--config.data.slice_step=1"]
+    check_training(tmp_path, name, *options)
+
+
+@pytest.mark.slow
+def test_smoke_of_a_table(tmp_path):
+    """Folders whose findings, patients and attributes stand in a CSV."""
+    source = layouts.folder(tmp_path / "source", each=30)
+    rows = [
+        {"path": f"{name}/{i:02}.png", "nodule": i % 2, "patient": i // 2, "sex": "FM"[i % 2]}
+        for name in ("cat", "dog")
+        for i in range(30)
+    ]
+    layouts.save_table(source / "labels.csv", rows)
+    options = (f"--config.data.dir={source}", "--config.data.labels=labels.csv", "--config.data.attributes=('sex',)")
+    check_training(tmp_path, "folder", *options)
+    info = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert info["data"]["labels"] == "labels.csv"
+    assert np.load(tmp_path / "run" / "train_labels.npy").shape[1] == 2  # the finding and the sex
+
+
+def check_training(tmp_path, name, *options):
+    """Twelve steps, finite losses, pictures."""
     run_train(tmp_path / "run", f"configs/ddpm_cxr.py:{name},smoke", tmp_path, *options, *TINY["ddpm_cxr"])
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

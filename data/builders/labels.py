@@ -1,8 +1,8 @@
-"""Labels of DICOM images: a table of one's own, for the files carry none.
+"""Labels of one's own images, in a table of one's own.
 
-One column says which image a row is of: SOPInstanceUID, or path, file or filename (relative to data.dir). Either a
-column `class` holds the name of one class an image, and other columns are not read; or every other column is a class
-and holds 1, 0, -1 (uncertain: see data.uncertain) or nothing (0).
+One column says which image a row is of. Either a column `class` holds the name of one class an image, and other columns
+are not read as classes; or every other column is a class and holds 1, 0, -1 (uncertain: see data.uncertain) or nothing
+(0). What else a builder reads out of the table, such as the patient, is no class.
 """
 
 import dataclasses
@@ -13,8 +13,7 @@ import numpy as np
 from data.builders import table
 from data.errors import CorruptImage, UserError
 
-_PATHS = ("path", "file", "filename")
-_IDENTIFIERS = ("SOPInstanceUID", *_PATHS)
+PATHS = ("path", "file", "filename")  # columns with the place of an image, relative to data.dir
 _CLASS = "class"
 _VALUES = {"": 0.0, "0": 0.0, "1": 1.0, "-1": -1.0}
 
@@ -28,21 +27,23 @@ class Labels:
     source: Path | None = None
     by: str = ""  # the column that identifies an image
     rows: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    beside: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)  # column to cell of each image
 
-    def of(self, uid: str, path: Path, folder: Path) -> np.ndarray:
-        """float32 [classes]; CorruptImage for an image without a row."""
-        if self.source is None:
-            return np.zeros(0, np.float32)
-        label = self.rows.get(path.relative_to(folder).as_posix() if self.by in _PATHS else uid)
-        if label is None:
+    def of(self, name: str, path: Path) -> np.ndarray:
+        """float32 [classes] of what is identified by `name`; CorruptImage, of the file `path`, where no row is."""
+        if self.source is not None and name not in self.rows:
             raise CorruptImage(
                 f'{self.source} has no row for {path}: add one, or set data.on_error="skip" to leave such images out.'
             )
-        return label
+        return self.rows.get(name, np.zeros(0, np.float32))
 
 
-def read(folder: Path, labels: str) -> Labels:
+def read(folder: Path, labels: str, identifiers: tuple[str, ...], beside: tuple[str, ...] = ()) -> Labels:
     """The table data.labels, relative to `folder` or absolute; none for "".
+
+    Args:
+        identifiers: columns that may say which image a row is of; the first that is there does.
+        beside: columns that are no classes, kept as they are where they are there. A table may have these alone.
 
     Raises:
         UserError: no such table, no column that identifies images, none of classes, or a value that is none. Cells are
@@ -54,12 +55,24 @@ def read(folder: Path, labels: str) -> Labels:
     if not path.is_file():
         raise UserError(f"data.labels={labels} is not a file: give it relative to data.dir, or absolute.")
     rows = table.read(path, ())
-    by = next((name for name in _IDENTIFIERS if name in rows[0]), None)
+    by = next((name for name in identifiers if name in rows[0]), None)
     if by is None:
-        raise UserError(f"{path} has no column that names the image: add one of {', '.join(_IDENTIFIERS)}.")
+        raise UserError(f"{path} has no column that names the image: add one of {', '.join(identifiers)}.")
+    kept = [name for name in beside if name in rows[0]]
     exclusive = _CLASS in rows[0]
-    classes, values = (_one_hot if exclusive else _multi_hot)(path, rows)
-    return Labels(classes, exclusive, path, by, dict(zip(_names(path, rows, by), values, strict=True)))
+    classes, values = _one_hot(path, rows) if exclusive else _multi_hot(path, rows, {*identifiers, *kept})
+    if not (classes or kept):
+        raise UserError(f"{path} has no labels: add a column `class`, or a column of 0 and 1 for each class.")
+    names = _names(path, rows, by)
+    texts = {column: [(row[column] or "").strip() for row in rows] for column in kept}
+    return Labels(
+        classes,
+        exclusive,
+        path,
+        by,
+        dict(zip(names, values, strict=True)),
+        {column: dict(zip(names, cells, strict=True)) for column, cells in texts.items()},
+    )
 
 
 def _names(path: Path, rows: list[dict], by: str) -> list[str]:
@@ -67,7 +80,7 @@ def _names(path: Path, rows: list[dict], by: str) -> list[str]:
     names, seen = [], set()
     for line, row in enumerate(rows, start=2):
         name = (row[by] or "").strip()
-        name = PurePosixPath(name.replace("\\", "/")).as_posix() if name and by in _PATHS else name
+        name = PurePosixPath(name.replace("\\", "/")).as_posix() if name and by in PATHS else name
         if not name or name in seen:
             raise UserError(f"{path}, line {line}: {by} is empty or is listed before: keep one row an image.")
         seen.add(name)
@@ -84,13 +97,12 @@ def _one_hot(path: Path, rows: list[dict]) -> tuple[tuple[str, ...], np.ndarray]
     return classes, np.eye(len(classes), dtype=np.float32)[[classes.index(name) for name in names]]
 
 
-def _multi_hot(path: Path, rows: list[dict]) -> tuple[tuple[str, ...], np.ndarray]:
+def _multi_hot(path: Path, rows: list[dict], others: set[str]) -> tuple[tuple[str, ...], np.ndarray]:
     """Classes in the order of their columns, labels [rows, classes]."""
-    classes = tuple(name for name in rows[0] if name and name not in _IDENTIFIERS)
-    if not classes:
-        raise UserError(f"{path} has no labels: add a column `class`, or a column of 0 and 1 for each class.")
+    classes = tuple(name for name in rows[0] if name and name not in others)
     lines = enumerate(rows, start=2)
-    return classes, np.float32([[_value(row[name], name, path, line) for name in classes] for line, row in lines])
+    values = [[_value(row[name], name, path, line) for name in classes] for line, row in lines]
+    return classes, np.array(values, np.float32).reshape(len(rows), len(classes))
 
 
 def _value(text: str | None, name: str, path: Path, line: int) -> float:
