@@ -123,8 +123,8 @@ def tables(content: dict[str, Any]) -> list[Table]:
 
 
 def headline(content: dict[str, Any]) -> Table:
-    """A row a family, source and fraction: both arms and their difference at equal steps, and that difference with the
-    pretraining counted, which may have another sign; floor and ceilings below.
+    """A row a family, source and fraction: both arms and their difference at equal steps, and, where it was measured,
+    that difference with the pretraining counted, which may have another sign; floor and ceilings below.
     """
     rows = [row for row in content["contrasts"] if row["budget"] == "steps"]
     names = {_floor_name(content): content["floor"]} | {
@@ -134,24 +134,28 @@ def headline(content: dict[str, Any]) -> Table:
     tuned, tests = cells([row["tuned"] for row in rows]), differences(rows)
     counted = _counted(rows, content["contrasts"])
     body = [[_arms(row), scratch[i], tuned[i], *tests[i], *counted[i]] for i, row in enumerate(rows)]
-    below = [[Cell(name), scratch[len(rows) + i], *[Cell()] * 6] for i, name in enumerate(names)]
     header = ["Family, source, share of the data", "KID ↓ from scratch", "KID ↓ fine-tuned",
-              "Fine-tuned − from scratch", "p", "p (Holm)", "Difference, pretraining counted", "p (Holm)"]  # fmt: skip
+              "Fine-tuned − from scratch", "p", "p (Holm)"]  # fmt: skip
+    header += ["Difference, pretraining counted", "p (Holm)"] if counted[0] else []
+    below = [[Cell(name), scratch[len(rows) + i], *[Cell()] * (len(header) - 2)] for i, name in enumerate(names)]
     primary = "Bold: the primary contrast; the others' p is" if any(row["primary"] for row in rows) else "p is"
+    explained = " Pretraining counted: from scratch goes on for as long."
     words = (
         f"{what(content)}: KID of {counts(content)} after {content['config']['points'][-1]:,} optimiser steps, "
-        f"{_pairs(rows)}, 95 % intervals over seeds and images. {primary} corrected (Holm) for all "
-        f"{_explored(content)} of the study. Pretraining counted: from scratch goes on for as long."
+        f"{_pairs(rows)}, 95 % intervals over seeds and images. {primary} corrected (Holm) for the "
+        f"{_explored(content)} of the study.{explained if counted[0] else ''}"
         f"{_guidance(content)}{failed(content)} {content['device']}."
     )
     return Table(words, header, body + below, len(below))
 
 
 def _counted(rows: list[dict[str, Any]], contrasts: list[dict[str, Any]]) -> list[list[Cell]]:
-    """Beside each row the difference of the same arms with the pretraining counted, and its corrected p."""
+    """Of each row's arms the difference with the pretraining counted and its corrected p; [] where none has them."""
     same = lambda row: (row["family"], row["source"], row["fraction"])  # noqa: E731
     known = {same(row): row for row in contrasts if row["budget"] == "with pretraining"}
     there = [known[same(row)] for row in rows if same(row) in known]
+    if not there:
+        return [[] for _ in rows]
     found = dict(zip((same(row) for row in there), differences(there), strict=True))
     return [[found[same(row)][i] for i in (0, 2)] if same(row) in found else [Cell("–")] * 2 for row in rows]
 

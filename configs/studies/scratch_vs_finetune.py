@@ -77,7 +77,7 @@ def cpu64(config: Config) -> None:
     config.fields = ("data.image_size=64", "eval.every=", "eval.preview_every=", "eval.final_images=16")
     config.family_fields.ddpm = ("sample.guidance=1.0",)
     config.passes.ddpm = 20
-    config.expected = "not measured yet; --dry-run estimates it on the device at hand"
+    config.expected = "1 hour 20 minutes on 2 cores of an AMD EPYC, --workers 2"
 
 
 def gpu(config: Config) -> None:

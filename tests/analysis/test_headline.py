@@ -53,10 +53,21 @@ def test_a_row_an_arm_at_equal_steps_with_the_references_below(tmp_path):
     ]  # fmt: skip
 
 
+def test_no_columns_of_what_was_not_measured(tmp_path):
+    results(tmp_path)
+    path = tmp_path / "scratch_vs_finetune" / "cpu.json"
+    content = json.loads(path.read_text())
+    content["contrasts"] = content["contrasts"][:2]
+    path.write_text(json.dumps(content))
+    text = headline(tmp_path, tmp_path)
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    assert [len(row) for row in rows] == [6] * 5 and "retraining counted" not in text
+
+
 def test_what_a_reader_could_be_misled_by_is_said(tmp_path):
     results(tmp_path)
     words = headline(tmp_path, tmp_path).splitlines()[0]
-    for said in ("means of 3 seeds", "after 4 optimiser steps", "Guidance: DDPM 3.", "all 2 exploratory contrasts",
+    for said in ("means of 3 seeds", "after 4 optimiser steps", "Guidance: DDPM 3.", "the 2 exploratory contrasts",
                  "Failed: ddpm/scratch/fraction_0.1/seed_3/train."):  # fmt: skip
         assert said in words
     content = WHAT | {"real": {"split": "test", "n": 60, "floor_n": 30}}

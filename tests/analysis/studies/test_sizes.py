@@ -19,7 +19,7 @@ from train.__main__ import _define_flags
 from train.cli import parse_config
 
 SIZES = [(study, size) for study in STUDIES for size in ("smoke", "cpu", "gpu")] + [
-    ("families", "cpu64"), ("families", "cpu64,nih"),
+    ("families", "cpu64"), ("families", "cpu64,nih"), ("scratch_vs_finetune", "cpu64"),
 ]  # fmt: skip
 
 
