@@ -31,9 +31,10 @@ class Cell(NamedTuple):
 
 
 def cells(config: ml_collections.ConfigDict) -> Iterator[Cell]:
-    for family in config.families:
-        arms = config.augmentations[family]
-        yield from itertools.starmap(Cell, itertools.product([family], arms, config.fractions, config.seeds))
+    """By seed, so that a study that is stopped has whole comparisons."""
+    for seed, family, fraction in itertools.product(config.seeds, config.families, config.fractions):
+        for arm in config.augmentations[family]:
+            yield Cell(family, arm, fraction, seed)
 
 
 def jobs(config: ml_collections.ConfigDict, work: Path) -> list[Job]:

@@ -30,8 +30,10 @@ class Cell(NamedTuple):
 
 
 def cells(config: ml_collections.ConfigDict) -> Iterator[Cell]:
+    """By seed, and the beginnings side by side, so that a study that is stopped has whole comparisons."""
     starts = (SCRATCH, *config.sources)
-    yield from itertools.starmap(Cell, itertools.product(config.families, starts, config.fractions, config.seeds))
+    for seed, family, fraction, start in itertools.product(config.seeds, config.families, config.fractions, starts):
+        yield Cell(family, start, fraction, seed)
 
 
 def points(config: ml_collections.ConfigDict, start: str) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import attributes, splits
+from data import attributes, files, splits
 from data.builders import base, table
 from data.errors import UserError
 
@@ -85,8 +85,9 @@ def _label(text: str, path: Path, line: int) -> np.ndarray:
 
 def _images(folder: Path) -> dict[str, Path]:
     """Path of each image by its name, in either official layout."""
-    folders = [folder / "images", *sorted(folder.glob("images_*/images")), *sorted(folder.glob("images_*"))]
-    return {path.name: path for f in folders if f.is_dir() for path in f.iterdir() if path.suffix == ".png"}
+    folders = [folder / "images", *sorted(folder.glob("images_*"))]
+    found = (Path(path) for f in folders if f.is_dir() for path, _ in files.walk(f))
+    return {path.name: path for path in found if path.suffix == ".png"}
 
 
 class _Split:

@@ -127,3 +127,13 @@ def test_a_table_without_attributes_says_so(tmp_path):
         opened(tmp_path, "nih", source, attributes=("age",))
     with pytest.raises(UserError, match=r"data\.view='PA' needs the attribute 'view'"):
         opened(tmp_path, "nih", source, view="PA")
+
+
+def test_a_link_to_nowhere_is_an_image_that_is_not_there(tmp_path):
+    root = nih(tmp_path / "nih")
+    gone = root / "images" / nih_rows()[3]["Image Index"]
+    gone.unlink()
+    gone.symlink_to(tmp_path / "gone.png")
+    with pytest.raises(UserError, match=rf"names {gone.name}, which is not in .*: add the image"):
+        opened(tmp_path, "nih", root)
+    assert opened(tmp_path, "nih", root, on_error="skip").info.skipped == 1

@@ -99,3 +99,10 @@ def test_a_dataset_may_be_named_beside_the_size():
     assert families.get_config("cpu64").chosen == ("phantom",)
     with pytest.raises(ValueError, match="one dataset may be named, of phantom, .*brain_mri"):
         families.get_config("cpu64,brats")
+
+
+@pytest.mark.parametrize("study", ["families", "scratch_vs_finetune", "memorisation"])
+def test_a_study_that_is_stopped_has_whole_comparisons(study):
+    """All trainings of a seed come before the next seed's."""
+    seeds = [job.name.split("seed_")[1].split("/")[0] for job in jobs_of(study, "cpu")[1] if "seed_" in job.name]
+    assert len(set(seeds)) > 2 and seeds == sorted(seeds, key=seeds.index)
