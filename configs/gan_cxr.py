@@ -4,6 +4,8 @@
     python -m train --config configs/gan_cxr.py:nih --config.data.dir=PATH   NIH ChestX-ray14
 
 Other presets: folder, medmnist, chexpert (datasets), smoke (a minute, to see that all works). They combine by comma.
+
+At 64x64 1,150 steps of 32 images took 11 to 13 minutes on one core of an AMD EPYC (results/families/cpu64_nih.json).
 """
 
 from configs.base import Config, finish, get_base, get_optimizer, shrink

@@ -5,6 +5,8 @@
 
 Other presets: flat (one group of latents), autoencoder, denoising, adversarial (other objectives), folder, medmnist,
 chexpert (datasets), smoke (a minute, to see that all works). They combine by comma.
+
+At 64x64 4,500 steps of 16 images took 11 to 12 minutes on one core of an AMD EPYC (results/families/cpu64_nih.json).
 """
 
 from configs.base import Config, finish, get_base, get_optimizer, shrink
