@@ -11,7 +11,7 @@ from analysis import study
 from analysis.studies import runner
 from tests.train.helpers import ROOT
 
-TIMES = ("seconds", "job_seconds", "images_per_second", "train_seconds", "git", "command")
+TIMES = ("seconds_apart", "seconds", "job_seconds", "images_per_second", "train_seconds", "git", "command")
 
 
 class Ended:
