@@ -21,7 +21,7 @@ def test_end_to_end(monkeypatch, tmp_path):
     assert code == 0 and content["failed"] == {}
     found = {(row["sampler"], row["steps"]): row for row in content["steps"]}
     assert set(found) == {("euler", 1), ("euler", 2), ("heun", 2)}
-    assert found["heun", 2]["evaluations"] == 4 and found["heun", 2]["kid"]["seeds"] == 1
+    assert found["heun", 2]["evaluations"] == 3 and found["heun", 2]["kid"]["seeds"] == 1  # the last step is Euler's
     assert found["euler", 1]["kid"]["value"] != found["heun", 2]["kid"]["value"]
     guided = {row["guidance"]: row for row in content["guidance"]}
     assert set(guided) == {1.0, 2.0} and 0.0 <= guided[2.0]["auroc"]["value"] <= 1.0
