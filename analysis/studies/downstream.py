@@ -120,7 +120,7 @@ def collect(config: ml_collections.ConfigDict, work: Path) -> dict[str, Any]:
             rows.append(_row(result, network, arm, seed))
             facts |= {key: result[key] for key in ("dataset", "image_shape", "classes", "exclusive", "test", "data")}
             drawn = result["training"].get("generator")
-            facts |= {"sampling": drawn["options"]} if drawn else {}
+            facts |= {"sampling": drawn["options"] | {"seed": drawn["seed"]}} if drawn else {}
     found = [_difference(work, network, *pair) for network in config.networks for pair in contrasts(config)]
     found = [row for row in found if row]
     return facts | {
