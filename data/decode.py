@@ -1,6 +1,5 @@
 """From records to the arrays a run reads: classes and view chosen, decoded and resized once, streamed."""
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,13 +20,12 @@ _THREADS = 4  # decoding leaves Python's lock most of the time
 _UNCERTAIN = {"zeros": 0.0, "ones": 1.0, "half": 0.5, "ignore": attributes.UNKNOWN}
 
 
-def write_arrays(records: Path, options: DataOptions, key: str, folder: Path, advance: Callable) -> Info:
+def write_arrays(records: Path, options: DataOptions, folder: Path, advance: Callable) -> Info:
     """Decodes every record into folder/SPLIT/*.npy and writes folder/info.json.
 
     Args:
         records: a builder's folder (records and source.json).
         options: what the run wants.
-        key: fingerprint to note in the info.
         folder: an existing, empty folder.
         advance: called with the number of records done.
 
@@ -53,12 +51,10 @@ def write_arrays(records: Path, options: DataOptions, key: str, folder: Path, ad
         sizes[split], patients[split] = writer.rows, writer.patients
     check_sizes(sizes, skipped, options)
     moments.warn_if_narrow(options)
-    info = _info(source, options, view, moments, sizes, patients, skipped, key)
-    (folder / "info.json").write_text(json.dumps(info.to_dict(), indent=1))
-    return info
+    return _info(source, options, view, moments, sizes, patients, skipped).write(folder)
 
 
-def _info(source, options: DataOptions, view, moments, sizes, patients, skipped: int, key: str) -> Info:
+def _info(source, options: DataOptions, view, moments, sizes, patients, skipped: int) -> Info:
     return Info(
         name=options.name,
         image_shape=(options.image_size, options.image_size, options.channels),
@@ -75,7 +71,6 @@ def _info(source, options: DataOptions, view, moments, sizes, patients, skipped:
         std=moments.std,
         licence=source.licence,
         citation=source.citation,
-        fingerprint=key,
         skipped=skipped,
         recorded=source.attributes,
     )

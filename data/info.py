@@ -1,6 +1,9 @@
 """What a prepared dataset is, in numbers and names."""
 
 import dataclasses
+import hashlib
+import json
+from pathlib import Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Info:
     std: tuple[float, ...]  # per channel, of the training split's pixels, in [-1, 1] units
     licence: str
     citation: str
-    fingerprint: str  # of the source files and of every option that the arrays depend on
     skipped: int  # images left out because they are corrupt or missing (on_error="skip")
+    fingerprint: str = ""  # of the prepared arrays and of all that stands here: the same wherever the same data lies
     shares: tuple[float, ...] = ()  # of a mix: how much of training each member is
     recorded: tuple[str, ...] = ()  # all attributes the source records: columns of batch["attributes"]
 
@@ -38,6 +41,21 @@ class Info:
     def to_dict(self) -> dict:
         """Plain JSON types."""
         return dataclasses.asdict(self)
+
+    def write(self, folder: Path) -> "Info":
+        """Writes folder/info.json with the fingerprint of the arrays in the folder's splits; returns what was written.
+
+        Contents count and not the times or the place of the source, so that results of one dataset can be known to be
+        of one dataset on any machine.
+        """
+        hashed = hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode())
+        for path in sorted(folder.glob("*/*.npy")):
+            with open(path, "rb") as file:
+                whole = hashlib.file_digest(file, "sha256").hexdigest()
+            hashed.update(f"{path.relative_to(folder).as_posix()} {whole}\n".encode())
+        info = dataclasses.replace(self, fingerprint=hashed.hexdigest()[:16])
+        (folder / "info.json").write_text(json.dumps(info.to_dict(), indent=1))
+        return info
 
     @classmethod
     def from_dict(cls, values: dict) -> "Info":

@@ -8,7 +8,6 @@ another.
 
 import contextlib
 import dataclasses
-import json
 import re
 import typing
 from collections.abc import Sequence
@@ -118,15 +117,15 @@ def _words(kind) -> str:
     return {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}[kind]
 
 
-def write(folders: list[Path], options: DataOptions, shares: list[float], key: str, folder: Path) -> None:
+def write(folders: list[Path], options: DataOptions, shares: list[float], folder: Path) -> None:
     """Writes the prepared members as one dataset into an existing, empty folder."""
     parts = [Dataset(path) for path in folders]
-    joined = _Joined(parts, _names(options), shares, key)
+    joined = _Joined(parts, _names(options), shares)
     for split in splits.NAMES:
         if any(part.info.sizes.get(split) for part in parts):
             (folder / split).mkdir()
             joined.write(split, folder / split)
-    (folder / "info.json").write_text(json.dumps(joined.info.to_dict(), indent=1))
+    joined.info.write(folder)
 
 
 def _names(options: DataOptions) -> list[str]:
@@ -138,7 +137,7 @@ def _names(options: DataOptions) -> list[str]:
 class _Joined:
     """The members, and what they become together."""
 
-    def __init__(self, parts: list[Dataset], names: list[str], shares: list[float], key: str):
+    def __init__(self, parts: list[Dataset], names: list[str], shares: list[float]):
         self._parts, self._names = parts, names
         self._first = {name: np.cumsum([0] + [_top(part, name) for part in parts]) for name in ("id", "patient")}
         infos = [part.info for part in parts]
@@ -159,7 +158,6 @@ class _Joined:
             **_moments(infos, np.array(shares)),
             licence="; ".join(dict.fromkeys(info.licence for info in infos)),
             citation=" ".join(dict.fromkeys(info.citation for info in infos)),
-            fingerprint=key,
             skipped=sum(info.skipped for info in infos),
             shares=tuple(shares),
             recorded=same("recorded"),

@@ -70,7 +70,7 @@ def prepared(options: DataOptions, show: bool) -> Path:
         records.parent.mkdir(exist_ok=True)
         with cache.locked(records), cache.locked(arrays):
             if not arrays.is_dir():
-                _prepare(options, records, arrays, arrays_key, show)
+                _prepare(options, records, arrays, show)
     return arrays
 
 
@@ -85,7 +85,7 @@ def _mixed(options: DataOptions, root: Path, show: bool) -> Path:
     with cache.locked(arrays):
         if not arrays.is_dir():
             with cache.building(arrays) as temporary:
-                mix.write(folders, options, shares, key, temporary)
+                mix.write(folders, options, shares, temporary)
     return arrays
 
 
@@ -118,12 +118,12 @@ def _paths(options: DataOptions) -> list[Path]:
     return [origin, *(origin / Path(one).expanduser() for one in (options.masks, options.labels) if one)]
 
 
-def _prepare(options: DataOptions, records: Path, arrays: Path, key: str, show: bool) -> None:
+def _prepare(options: DataOptions, records: Path, arrays: Path, show: bool) -> None:
     fresh = not records.is_dir()
     try:
         if fresh:
             _write_records(options, records, show)
-        _write_arrays(options, records, arrays, key, show)
+        _write_arrays(options, records, arrays, show)
     except UserError:
         if fresh:  # the records are whole, but of a source that must change first
             shutil.rmtree(records, ignore_errors=True)
@@ -162,11 +162,11 @@ def _check_before(source, options: DataOptions) -> None:
     check_sizes({name: source.counts.get(name, 0) for name in splits.NAMES}, source.skipped, options)
 
 
-def _write_arrays(options: DataOptions, records: Path, arrays: Path, key: str, show: bool) -> None:
+def _write_arrays(options: DataOptions, records: Path, arrays: Path, show: bool) -> None:
     from data.builders.base import Source
     from data.decode import write_arrays
 
     total = sum(Source.load(records).counts.values())
     with cache.building(arrays) as temporary:
         with progress.bar(f"{options.name}: decoding at {options.image_size}", total, show) as advance:
-            write_arrays(records, options, key, temporary, advance)
+            write_arrays(records, options, temporary, advance)

@@ -72,8 +72,8 @@ def read(folder: Path) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
 def same_split(facts: dict[str, Any], dataset: Dataset, options: DataOptions) -> bool:
     """Whether the generator's training split is known to be this one, or another share of the same.
 
-    A fingerprint depends on the source files, the split and the share of the training patients, so that the dataset
-    is prepared once more with the generator's own share and attributes.
+    A fingerprint is of the prepared images, their split and the share of the training patients, so that the dataset is
+    prepared once more with the generator's own share and attributes.
     """
     theirs = facts.get("data")
     if not theirs:

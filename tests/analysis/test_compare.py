@@ -180,7 +180,7 @@ def test_numbers_that_are_not_comparable_are_refused_in_one_sentence(tmp_path, c
 
 
 def test_the_same_images_are_known_on_any_machine(tmp_path):
-    """A fingerprint holds the times of files, which another copy of a dataset has not; the images' checksum decides."""
+    """Fingerprints of before 24 November 2026 hold files' times, which another copy has not: the images decide."""
     for name, fingerprint, images in (("gan", "1" * 12, "a"), ("flow", "2" * 12, "a"), ("vae", "1" * 12, "b")):
         content = result(name, data=fingerprint)
         content["real"]["sha256"] = images

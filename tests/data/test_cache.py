@@ -1,6 +1,7 @@
 """Prepared once, whole or not at all, and never taken for another source's."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from data import UserError, cache, load
@@ -145,13 +147,30 @@ def test_a_changed_source_is_prepared_anew(tmp_path):
 def test_options_that_change_the_arrays_change_the_fingerprint(tmp_path):
     source = folder(tmp_path / "mine")
     changes = [
-        {}, {"image_size": 20}, {"channels": 3}, {"bits": 16}, {"resize": "pad"}, {"classes": ("cat",)},
-        {"split": (0.5, 0.3, 0.2)}, {"window": (0, 200)}, {"uncertain": "ones"}, {"on_error": "skip"},
+        {}, {"image_size": 20}, {"channels": 3}, {"bits": 16}, {"classes": ("cat",)},
+        {"split": (0.5, 0.3, 0.2)},
     ]  # fmt: skip
     prints = [opened(tmp_path, "folder", source, **change).info.fingerprint for change in changes]
     assert len(set(prints)) == len(changes)
-    assert opened(tmp_path, "folder", source, flip=True).info.fingerprint == prints[0]
+    idle = [{"flip": True}, {"uncertain": "ones"}, {"on_error": "skip"}, {"resize": "pad"}, {"window": (0, 200)}]
+    for change in idle:  # of square images of 8 bits, whole and sure, they change none
+        assert opened(tmp_path, "folder", source, **change).info.fingerprint == prints[0]
     assert len(list((tmp_path / "cache" / "records").iterdir())) == 3  # plain, split and on_error
+    assert len(list((tmp_path / "cache" / "arrays").iterdir())) == len(changes) + len(idle) - 1  # flip prepares nothing
+
+
+def test_a_copy_made_elsewhere_and_later_has_the_same_fingerprint(tmp_path):
+    """So that results of two machines are known to be of one dataset; one pixel more or less is another dataset."""
+    source, copy = folder(tmp_path / "mine"), tmp_path / "elsewhere" / "copy"
+    shutil.copytree(source, copy)
+    for path in copy.glob("*/*.png"):
+        os.utime(path, ns=(10**18, 10**18))
+    here = opened(tmp_path, "folder", source).info.fingerprint
+    assert len(here) == 16 and opened(tmp_path / "there", "folder", copy).info.fingerprint == here
+    image = np.array(PIL.Image.open(copy / "cat" / "00.png"))
+    image[5, 5] ^= 1
+    PIL.Image.fromarray(image).save(copy / "cat" / "00.png")
+    assert opened(tmp_path / "there", "folder", copy).info.fingerprint != here
 
 
 def test_another_size_copies_nothing_again(tmp_path):

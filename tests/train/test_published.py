@@ -45,7 +45,7 @@ def imagenet64(width, classes, channel_mult=(1, 2, 3, 4), num_res_blocks=3, atte
 
 def info(size, labels):
     return Info("natural", (size, size, 3), 8, labels, True, (), (), 0, (), {"train": 64, "val": 8, "test": 8}, None,
-                (0.0,) * 3, (0.5,) * 3, "", "", "0", 0)  # fmt: skip
+                (0.0,) * 3, (0.5,) * 3, "", "", 0)  # fmt: skip
 
 
 def ours(preset, width, path, folder, labels=(), **unet):
