@@ -148,7 +148,7 @@ def test_options_that_change_the_arrays_change_the_fingerprint(tmp_path):
     source = folder(tmp_path / "mine")
     changes = [
         {}, {"image_size": 20}, {"channels": 3}, {"bits": 16}, {"classes": ("cat",)},
-        {"split": (0.6, 0.2, 0.2)},
+        {"split": (0.8, 0.1, 0.1)},
     ]  # fmt: skip
     prints = [opened(tmp_path, "folder", source, **change).info.fingerprint for change in changes]
     assert len(set(prints)) == len(changes)
