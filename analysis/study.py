@@ -4,6 +4,7 @@ Runs a study, or goes on with it: what is done is skipped, what fails is told an
 file, OUT/NAME/SIZE.json, and its figure and table beside it.
 """
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from absl import flags
 
 from data import UserError
 from train.cli import guarded, parse_config
+
+FREE = "expected"  # the field that may change when a study goes on: how long it takes changes no job
 
 
 def main() -> int:
@@ -25,17 +28,18 @@ def main() -> int:
     from analysis.studies.registry import STUDIES
     from train import rundir
 
-    if values.workers < 1:
-        raise UserError(f"--workers={values.workers}: at least 1 job runs at a time")
+    _check(config.name, values.workers)
     study = STUDIES[config.study]
     work = Path(values.workdir or Path("runs/studies") / config.study / config.name)
     jobs = study.jobs(config, work)
     done = Records(work).done(jobs)
     stale.check(job for job in jobs if job.name in done)
+    plain = rundir.to_plain(config)
     if values["dry-run"].value:
+        rundir.check_config(work, plain, FREE)
         print(estimate.report(jobs, work, values.workers))
         return 0
-    rundir.keep_config(work, rundir.to_plain(config), free="expected")  # how long it takes changes no job
+    rundir.keep_config(work, plain, FREE)
     with rundir.locked(work):
         outcomes = runner.run(jobs, work, values.workers, runner.start)
         bad = {name: outcome for name, outcome in outcomes.items() if outcome.state != "done"}
@@ -44,6 +48,15 @@ def main() -> int:
         print(f"{outcome.state}: {name}: {outcome.reason}")
     print(path)
     return 1 if bad else 0
+
+
+def _check(name: str, workers: int) -> None:
+    if workers < 1:
+        raise UserError(f"--workers={workers}: at least 1 job runs at a time")
+    if not re.fullmatch(r"[\w-]+", name):
+        raise UserError(
+            f"config.name={name!r} names the study's files, so that it may hold letters, digits, _ and - alone"
+        )
 
 
 def _command(argv: list[str]) -> list[Any]:

@@ -15,7 +15,7 @@ from train.progress import say
 
 def main() -> int:
     """Trains, or goes on with, one run; returns the exit status."""
-    config, values = parse_config(sys.argv, _define_flags)
+    config, values = parse_config(sys.argv, define_flags)
     _prepare_backend(config, values.distributed)
     # Imported here: a mistake on the command line is answered before JAX is loaded.
     from train import begin, build, loop, resume, rundir, sharding
@@ -49,7 +49,7 @@ def main() -> int:
         rundir.open_run(folder, plain)
         begin.record(folder, start)
         if not rundir.record_provenance(folder, dataset, start and start.facts, covariance):
-            say("warning: the source files have changed since this run was first started; the run goes on with the new")
+            say("warning: the images are not those that this run was first started with; the run goes on with the new")
         try:
             first = start.begin if start else begin.unchanged
             summary = loop.run(config, folder, dataset, family, mesh, evaluators, first)
@@ -60,7 +60,8 @@ def main() -> int:
     return 0
 
 
-def _define_flags(values: flags.FlagValues) -> None:
+def define_flags(values: flags.FlagValues) -> None:
+    """The flags of this command beside its config."""
     flags.DEFINE_string("workdir", "", "run directory; default runs/NAME", flag_values=values)
     flags.DEFINE_boolean("dry-run", False, "print parameters, memory and time per step, and stop", flag_values=values)
     flags.DEFINE_boolean("distributed", False, "one of several hosts: jax.distributed.initialize()", flag_values=values)

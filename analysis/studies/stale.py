@@ -3,11 +3,10 @@
 import json
 from collections.abc import Iterable
 
-from absl import flags
-
 from analysis.studies.job import Job
 from data import UserError
 from train import rundir
+from train.__main__ import define_flags
 from train.cli import parse_config
 
 # How a run is computed, and not what: it may differ between the runs of a study.
@@ -38,14 +37,10 @@ def _differences(job: Job) -> list[str]:
     run = job.outputs[0].parent
     if not (run / "config.json").exists():
         return []
-    config, _ = parse_config(list(job.argv), _define_flags)
+    config, _ = parse_config(list(job.argv), define_flags)
     saved = json.loads((run / "config.json").read_text())
     return rundir.differences(_what(saved), _what(rundir.to_plain(config)))
 
 
 def _what(config: dict) -> dict:
     return {key: value for key, value in config.items() if key not in HOW}
-
-
-def _define_flags(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("workdir", "", "run directory", flag_values=values)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.quick import SOME
-from train.__main__ import _define_flags, main
+from train.__main__ import define_flags, main
 from train.cli import guarded, parse_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +24,10 @@ UNET = (
     "--config.model.unet.attention=()", "--config.model.unet.local_channels=16",
     "--config.model.unet.mid_attention=False", "--config.model.unet.dropout=0.1", "--config.sample.steps=2",
 )  # fmt: skip
+SEGMENTER = (
+    "--config.data.dir=", "--config.data.num_images=100", "--config.model.channels=(8,8)",
+    "--config.model.dropout=0.1",
+)
 TINY = {
     "ddpm_cxr": UNET,
     "flow_cxr": UNET,
@@ -36,6 +40,8 @@ TINY = {
         "--config.model.latents=(4,2)", "--config.model.embedding=16",
         "--config.model.discriminator.channels=(16,)",
     ),
+    "flow_seg": SEGMENTER,
+    "unet_seg": SEGMENTER,
 }  # fmt: skip
 
 
@@ -88,7 +94,7 @@ def opened(workdir, *options, cache, preset="medmnist,smoke", config="ddpm_cxr")
 
     argv = train_command(workdir, *options, cache=cache, preset=preset, config=config)[2:]
     with mock.patch.object(sys, "argv", argv), contextlib.chdir(ROOT):  # config flags look there themselves
-        parsed, _ = parse_config(argv, _define_flags)
+        parsed, _ = parse_config(argv, define_flags)
     return parsed, load(DataOptions(**parsed.data.to_dict()), progress=False)
 
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from analysis import sample
+from analysis import sample, segment
 from models.family import FAMILIES
 from tests.train.helpers import ROOT, train_here
 from tests.train.test_devices import EIGHT
@@ -33,6 +33,18 @@ def test_resume_is_exact_and_samples_follow(config, preset, tmp_path, capsys):
     assert_same_run(tmp_path / "whole", tmp_path / "restarted")
     sample.main(["--run", str(tmp_path / "whole"), "--n", "3", "--out", str(tmp_path / "out")])
     assert np.load(tmp_path / "out" / "samples.npz")["images"].shape == (3, 16, 16, 1)
+
+
+@pytest.mark.parametrize("config", ["flow_seg", pytest.param("unet_seg", marks=pytest.mark.slow)])
+def test_a_segmenter_resumes_exactly_and_is_scored(config, tmp_path, capsys):
+    same = {"cache": tmp_path / "cache", "config": config, "preset": "smoke"}  # of the phantom, which has masks
+    assert train_here(tmp_path / "whole", **same) == 0
+    assert train_here(tmp_path / "restarted", "--config.train.restart_at=7 steps", **same) == 0
+    assert "going on from step 7" in capsys.readouterr().err
+    assert_same_run(tmp_path / "whole", tmp_path / "restarted")
+    segment.main(["--run", str(tmp_path / "whole"), "--out", str(tmp_path / "out")])
+    (result,) = (tmp_path / "out").rglob("*.json")
+    assert 0.0 <= json.loads(result.read_text())["dice"]["mean"] <= 1.0
 
 
 def test_one_and_eight_devices_agree():

@@ -10,13 +10,14 @@ from analysis.studies.job import Job
 from data import UserError
 from tests.train.helpers import ROOT
 from train import rundir
+from train.__main__ import define_flags
 from train.cli import parse_config
 
 
 def finished(folder, *changes):
     """A training's job, and its run directory as if it had ended with `changes` to today's defaults."""
     argv = ("train", "--config", "configs/gan_cxr.py:smoke", "--config.seed=3", "--workdir", str(folder))
-    config, _ = parse_config(list(argv), stale._define_flags)
+    config, _ = parse_config(list(argv), define_flags)
     saved = rundir.to_plain(config)
     for (*parents, field), value in changes:
         inner = saved
