@@ -35,7 +35,8 @@ def test_resume_is_exact_and_samples_follow(config, preset, tmp_path, capsys):
     assert np.load(tmp_path / "out" / "samples.npz")["images"].shape == (3, 16, 16, 1)
 
 
-@pytest.mark.parametrize("config", ["flow_seg", pytest.param("unet_seg", marks=pytest.mark.slow)])
+@pytest.mark.slow  # the loop is the same as above
+@pytest.mark.parametrize("config", ["flow_seg", "unet_seg"])
 def test_a_segmenter_resumes_exactly_and_is_scored(config, tmp_path, capsys):
     same = {"cache": tmp_path / "cache", "config": config, "preset": "smoke"}  # of the phantom, which has masks
     assert train_here(tmp_path / "whole", **same) == 0
