@@ -15,7 +15,7 @@ from data.covariance import pixel_covariance
 from data.label_means import label_means
 from tests.train.helpers import ROOT
 from train import build
-from train.__main__ import _define_flags
+from train.__main__ import define_flags
 from train.cli import parse_config
 
 SIZES = [(study, size) for study in STUDIES for size in ("smoke", "cpu", "gpu")] + [
@@ -31,7 +31,7 @@ def jobs_of(study, size):
 def parsed(job):
     argv = [word for word in job.argv if not word.startswith("--config.init.")]
     with contextlib.chdir(ROOT), mock.patch.object(sys, "argv", argv):
-        return parse_config(argv, _define_flags)[0]
+        return parse_config(argv, define_flags)[0]
 
 
 def kinds(jobs):
